@@ -1,0 +1,22 @@
+//! The values that flow through a release. Nothing here runs, reads or writes anything but a file's digest.
+//!
+//! A file leaves the yard only as [`Artifact<Verified>`]: [`Artifact::accept`] is the one door, and it opens for a
+//! [`Report`] about the same bytes, with findings, none of which failed.
+
+mod digest;
+mod event;
+mod fault;
+mod report;
+mod source;
+mod stage;
+mod target;
+mod toolchain;
+
+pub use digest::Digest;
+pub use event::{Event, Events, ignore_events};
+pub use fault::{Fault, FaultKind};
+pub use report::{Finding, Outcome, Report};
+pub use source::Source;
+pub use stage::{Artifact, Built, Edit, Finished, Refusal, Verified};
+pub use target::{BinaryFormat, Linkage, Machine, Target, TargetRow, UnknownTarget};
+pub use toolchain::{BuilderKind, Engine, Launcher, Toolchain, ToolchainIdentity};

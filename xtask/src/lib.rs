@@ -1,0 +1,1 @@
+//! Seaworthy, as a library for its two programs.
