@@ -1,0 +1,259 @@
+//! The command line, as types. Nothing here decides anything.
+
+use std::path::PathBuf;
+
+use artifact::BuilderKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Cross-build, verify and package Rust programs for devices that cannot be reached afterwards.
+#[derive(Debug, Parser)]
+#[command(name = "seaworthy", bin_name = "cargo xtask", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 refused by verification, 2 unreadable file, 3 usage or configuration, \
+    4 plan, 5 toolchain, 6 build, 7 finish, 8 start, 9 package, 10 another release is running, 101 bug.")]
+pub struct Cli {
+    /// How results are written to standard output.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// When to use colours; `auto` respects NO_COLOR and CLICOLOR_FORCE.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// Say nothing on standard error but errors.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs: one JSON document.
+    Json,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands, in the order of the flow.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Plan, build, finish, verify, start and package every target: the whole flow.
+    Release(ReleaseArgs),
+    /// Print every choice a release would make, and run nothing.
+    Plan(PlanArgs),
+    /// Build the programs and stop there.
+    Build(PlanArgs),
+    /// Edit a built program into what ships: subsystem, symbols, stamps, checksum.
+    Finish(FinishArgs),
+    /// Tell what a program is, as `file`, `readelf -hdlV` and `objdump -p` would.
+    Inspect(InspectArgs),
+    /// Check programs, folders and archives against the policy.
+    Verify(VerifyArgs),
+    /// Gather releases of single targets (a CI matrix's parts) into one release folder.
+    Package(PackageArgs),
+    /// Make and look at the builders.
+    Toolchain(ToolchainArgs),
+    /// Say what is missing on this machine, and the command that mends it.
+    Doctor,
+    /// Print the JSON schema of manifest.json.
+    Schema,
+    /// Print a shell's completion script.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Run the checks of this repository: all, or one job by name.
+    Ci(CiArgs),
+    /// Measure this repository's own speed.
+    Bench(BenchArgs),
+}
+
+/// What a plan is made from.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PlanArgs {
+    /// A target to release for, by name or triple; repeat for several [default: release.toml's].
+    #[arg(long = "target", short = 't', value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Who builds [default: release.toml's].
+    #[arg(long, value_enum, value_name = "BUILDER")]
+    pub builder: Option<Builder>,
+    /// The workspace's folder.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub workspace: PathBuf,
+    /// Where the release folder appears [default: release.toml's].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Use only what is already on this machine.
+    #[arg(long)]
+    pub offline: bool,
+    /// Release although the work tree differs from the commit; the manifest says so.
+    #[arg(long)]
+    pub allow_dirty: bool,
+}
+
+/// `release`
+#[derive(Args, Debug)]
+pub struct ReleaseArgs {
+    /// What to plan.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Print the plan and stop.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Refuse a program that could not be started here.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// The builders by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Builder {
+    /// The first container engine that answers, else zig.
+    Auto,
+    /// The pinned images of docker/, run by Docker.
+    Docker,
+    /// The pinned images of docker/, run by Podman.
+    Podman,
+    /// The embedded default: zig as linker and C compiler.
+    Zig,
+    /// Cross compilers on PATH; recorded as unlocked.
+    Host,
+}
+
+impl Builder {
+    /// The builder asked for; `None` for `auto`.
+    pub fn wanted(self) -> Option<BuilderKind> {
+        match self {
+            Builder::Auto => None,
+            Builder::Docker => Some(BuilderKind::Docker),
+            Builder::Podman => Some(BuilderKind::Podman),
+            Builder::Zig => Some(BuilderKind::Zig),
+            Builder::Host => Some(BuilderKind::Host),
+        }
+    }
+}
+
+/// `finish`
+#[derive(Args, Debug)]
+pub struct FinishArgs {
+    /// The built program.
+    pub file: PathBuf,
+    /// What it was built for.
+    #[arg(long, short = 't')]
+    pub target: String,
+    /// The folder for the finished program and its symbols file.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The workspace whose release.toml and commit apply.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub workspace: PathBuf,
+    /// Stamp a commit although the work tree differs from it.
+    #[arg(long)]
+    pub allow_dirty: bool,
+}
+
+/// `inspect`
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// Files, folders and archives.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// `verify`
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// Files, folders and archives.
+    #[arg(required_unless_present_any = ["print_policy", "rules"], value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// The target whose policy applies [default: the one the file's format and machine point to].
+    #[arg(long, short = 't')]
+    pub target: Option<String>,
+    /// The workspace whose release.toml applies.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub workspace: PathBuf,
+    /// Show rules that passed, too.
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Print the default policy with its comments and stop.
+    #[arg(long)]
+    pub print_policy: bool,
+    /// List the rules with their reasons and stop.
+    #[arg(long)]
+    pub rules: bool,
+}
+
+/// `package`
+#[derive(Args, Debug)]
+pub struct PackageArgs {
+    /// Release folders of single targets, all of one commit.
+    #[arg(required = true, value_name = "DIR")]
+    pub parts: Vec<PathBuf>,
+    /// Where the gathered release folder appears.
+    #[arg(long, value_name = "DIR", default_value = "dist")]
+    pub out: PathBuf,
+}
+
+/// `toolchain`
+#[derive(Args, Debug)]
+pub struct ToolchainArgs {
+    /// What to do with the builders.
+    #[command(subcommand)]
+    pub command: ToolchainCommand,
+}
+
+/// `toolchain …`
+#[derive(Debug, Subcommand)]
+pub enum ToolchainCommand {
+    /// Make the pinned images of docker/ in the container engine.
+    Image(ImageArgs),
+    /// Say which builders are ready here, and why not.
+    Status,
+}
+
+/// `toolchain image`
+#[derive(Args, Debug)]
+pub struct ImageArgs {
+    /// The targets whose images to make [default: all].
+    #[arg(long = "target", short = 't', value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// docker or podman [default: the first that answers].
+    #[arg(long, value_enum)]
+    pub builder: Option<Builder>,
+    /// Start from Debian packages (mmdebstrap) where no image registry can be reached.
+    #[arg(long)]
+    pub bootstrap: bool,
+    /// Accept what the packages are today and write it into docker/toolchain.lock.
+    #[arg(long)]
+    pub update: bool,
+}
+
+/// `ci`
+#[derive(Args, Debug)]
+pub struct CiArgs {
+    /// The job [default: all]; `matrix` prints the targets for a CI system's matrix.
+    pub job: Option<String>,
+}
+
+/// `bench`
+#[derive(Args, Debug)]
+pub struct BenchArgs {
+    /// What to measure.
+    #[arg(value_parser = ["release", "inspect"])]
+    pub what: String,
+    /// The builder to measure with.
+    #[arg(long, value_enum)]
+    pub builder: Option<Builder>,
+}

@@ -1,0 +1,159 @@
+//! How a command can fail, and the exit code that says so. The codes are documented API.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::process::ExitCode;
+
+use artifact::{Fault, FaultKind, Report};
+
+/// The reasons a command ends without its result, one a stage.
+#[derive(Debug)]
+pub enum Failure {
+    /// Exit code 1: verification refused files. Their reports.
+    Refused(Vec<Report>),
+    /// Exit code 1: checks of this repository failed. Their names.
+    Checks(Vec<String>),
+    /// Exit code 2: a file cannot be read as a program.
+    Unreadable(Message),
+    /// Exit code 3: the command line, `release.toml` or a policy is wrong.
+    Usage(Message),
+    /// Exit code 4: no plan: no commit, dirty tree, no such package.
+    Plan(Message),
+    /// Exit code 5: the builder is missing, off its lock, or cannot be provisioned.
+    Toolchain(Message),
+    /// Exit code 6: fetching or building failed.
+    Build(Message),
+    /// Exit code 7: the built program cannot be edited.
+    Finish(Message),
+    /// Exit code 8: the finished program did not start, or said the wrong thing.
+    Smoke(Message),
+    /// Exit code 9: the archives cannot be written.
+    Package(Message),
+    /// Exit code 10: another release holds the lock.
+    Busy(Message),
+}
+
+/// What to tell: a sentence, its causes from the nearest on, the next step.
+#[derive(Debug)]
+pub struct Message {
+    /// The lowercase sentence.
+    pub sentence: String,
+    /// The causes.
+    pub causes: Vec<String>,
+    /// The next step.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// The process's exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Failure::Refused(_) | Failure::Checks(_) => 1,
+            Failure::Unreadable(_) => 2,
+            Failure::Usage(_) => 3,
+            Failure::Plan(_) => 4,
+            Failure::Toolchain(_) => 5,
+            Failure::Build(_) => 6,
+            Failure::Finish(_) => 7,
+            Failure::Smoke(_) => 8,
+            Failure::Package(_) => 9,
+            Failure::Busy(_) => 10,
+        }
+    }
+
+    /// What to tell, where it is a sentence and not reports.
+    pub fn message(&self) -> Option<&Message> {
+        match self {
+            Failure::Refused(_) | Failure::Checks(_) => None,
+            Failure::Unreadable(message)
+            | Failure::Usage(message)
+            | Failure::Plan(message)
+            | Failure::Toolchain(message)
+            | Failure::Build(message)
+            | Failure::Finish(message)
+            | Failure::Smoke(message)
+            | Failure::Package(message)
+            | Failure::Busy(message) => Some(message),
+        }
+    }
+}
+
+impl From<&Failure> for ExitCode {
+    fn from(failure: &Failure) -> ExitCode {
+        ExitCode::from(failure.code())
+    }
+}
+
+impl Message {
+    /// A sentence with the next step.
+    pub fn new(sentence: impl Into<String>, hint: impl Into<String>) -> Message {
+        Message { sentence: sentence.into(), causes: Vec::new(), hint: Some(hint.into()) }
+    }
+}
+
+impl<K: FaultKind> From<Fault<K>> for Message {
+    fn from(fault: Fault<K>) -> Message {
+        let mut causes = Vec::new();
+        let mut source = fault.source();
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        Message { sentence: fault.to_string(), causes, hint: fault.hint().map(str::to_owned) }
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.sentence)
+    }
+}
+
+impl From<plan::Error> for Failure {
+    fn from(error: plan::Error) -> Failure {
+        match error.kind() {
+            plan::ErrorKind::BadConfig | plan::ErrorKind::UnknownTarget => Failure::Usage(error.into()),
+            plan::ErrorKind::Builder => Failure::Toolchain(error.into()),
+            _ => Failure::Plan(error.into()),
+        }
+    }
+}
+
+impl From<toolchain::Error> for Failure {
+    fn from(error: toolchain::Error) -> Failure {
+        Failure::Toolchain(error.into())
+    }
+}
+
+impl From<compile::Error> for Failure {
+    fn from(error: compile::Error) -> Failure {
+        Failure::Build(error.into())
+    }
+}
+
+impl From<finish::Error> for Failure {
+    fn from(error: finish::Error) -> Failure {
+        Failure::Finish(error.into())
+    }
+}
+
+impl From<inspect::Error> for Failure {
+    fn from(error: inspect::Error) -> Failure {
+        Failure::Unreadable(error.into())
+    }
+}
+
+impl From<smoke::Error> for Failure {
+    fn from(error: smoke::Error) -> Failure {
+        Failure::Smoke(error.into())
+    }
+}
+
+impl From<package::Error> for Failure {
+    fn from(error: package::Error) -> Failure {
+        match error.kind() {
+            package::ErrorKind::Busy => Failure::Busy(error.into()),
+            _ => Failure::Package(error.into()),
+        }
+    }
+}
