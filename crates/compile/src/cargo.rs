@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use artifact::Target;
 use cargo_metadata::Message;
 
 use crate::CompileRequest;
@@ -152,10 +151,4 @@ fn is_progress(line: &str) -> bool {
         ["Compiling", "Building", "Finished", "Blocking", "Fresh", "Downloaded", "Downloading", "Checking"];
     let word = line.trim_start();
     line.starts_with(' ') && verbs.iter().any(|verb| word.starts_with(&format!("{verb} ")))
-}
-
-/// The name of a variable that is about `target`, as cargo and the `cc` crate spell it.
-#[cfg(test)]
-pub(crate) fn linker_variable(target: Target) -> String {
-    format!("CARGO_TARGET_{}_LINKER", target.triple().replace('-', "_").to_uppercase())
 }

@@ -9,6 +9,8 @@ use crate::cargo::Layout;
 pub(crate) enum LinkerKind {
     /// Through a C compiler: `-Wl,…`.
     Driver,
+    /// Through zig, which takes some of what a driver takes.
+    Zig,
     /// Directly to `rust-lld`, with the start files and libraries of the Rust target itself.
     Lld,
     /// Directly to `rust-lld`, by the script that makes a static PIE (see `tools.rs`).
@@ -24,16 +26,17 @@ pub(crate) fn rust_flags(target: Target, layout: &Layout, linker: LinkerKind) ->
     match target.row().format {
         BinaryFormat::Elf => {
             add("-Crelro-level=full"); // `-z relro -z now`
-            add(if linker == LinkerKind::Driver {
-                "-Clink-arg=-Wl,--build-id=sha1"
-            } else {
-                "-Clink-arg=--build-id=sha1"
+            add(match linker {
+                LinkerKind::Driver | LinkerKind::Zig => "-Clink-arg=-Wl,--build-id=sha1",
+                LinkerKind::Lld | LinkerKind::LldStaticPie => "-Clink-arg=--build-id=sha1",
             });
         }
+        // zig refuses this one; its linker takes the time from SOURCE_DATE_EPOCH.
+        BinaryFormat::Pe if linker == LinkerKind::Zig => {}
         BinaryFormat::Pe => add("-Clink-arg=-Wl,--no-insert-timestamp"),
     }
     match linker {
-        LinkerKind::Driver => {}
+        LinkerKind::Driver | LinkerKind::Zig => {}
         LinkerKind::Lld => add("-Clinker-flavor=ld.lld"),
         LinkerKind::LldStaticPie => {
             add("-Clinker-flavor=ld.lld");

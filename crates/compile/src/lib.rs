@@ -18,6 +18,7 @@ mod fetch;
 mod flags;
 mod floor;
 mod host;
+mod pdb_id;
 mod tools;
 mod watch;
 mod zig;

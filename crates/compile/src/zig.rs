@@ -17,7 +17,7 @@ use crate::command::{self, CommandLine, Stream};
 use crate::error::Faults as _;
 use crate::flags::{LinkerKind, shell_word};
 use crate::tools::{self, Compilers};
-use crate::{CompileRequest, Error, ErrorKind, floor, host};
+use crate::{CompileRequest, Error, ErrorKind, floor, host, pdb_id};
 
 /// Builds with `zig`, the program in the unpacked wheel; `driver` is the program that answers the wrapper's calls.
 pub(crate) fn build(
@@ -30,7 +30,11 @@ pub(crate) fn build(
     let layout = host::layout(request)?;
     let zig = Zig { path: host::text(zig)?, version: version(zig)?, driver: host::text(driver)?, zig_target };
     let compilers = zig.compilers(request, &layout)?;
-    host::run(request, &layout, &compilers, events)
+    let program = host::run(request, &layout, &compilers, events)?;
+    if request.target.row().format == BinaryFormat::Pe {
+        pdb_id::make_steady(&program)?;
+    }
+    Ok(program)
 }
 
 /// Answers the calls of the linker script: `args` is what follows `zig` on this program's command line (`cc -- …` or
@@ -90,13 +94,15 @@ struct Zig {
 impl Zig {
     fn compilers(&self, request: &CompileRequest, layout: &Layout) -> Result<Compilers, Error> {
         let write = |name: &str, text: &str| tools::script(request, layout, name, text);
-        let compiler = write("zig-cc", &self.compiler_script("cc"))?;
+        let compiler = write("zig-cc", &self.compiler_script("cc", ""))?;
+        // rustc guesses from a name: this one must not end like a linker, since it takes a C compiler's options.
+        let linker = write("zig-linker", &self.compiler_script("cc", &self.runtime_paths()))?;
         let archiver = format!("#!/bin/sh\nexec {} ar \"$@\"\n", shell_word(&self.path));
         let compilers = Compilers {
-            linker: compiler.clone(),
-            linker_kind: LinkerKind::Driver,
+            linker,
+            linker_kind: LinkerKind::Zig,
             c: Some(compiler),
-            cxx: Some(write("zig-c++", &self.compiler_script("c++"))?),
+            cxx: Some(write("zig-c++", &self.compiler_script("c++", ""))?),
             ar: Some(write("zig-ar", &archiver)?),
             path: host::search_path(),
             env: self.variables(request.target)?,
@@ -109,15 +115,28 @@ impl Zig {
     }
 
     /// As `cargo-zigbuild` writes it: debug information is kept for `finish` to split off, no sanitizers.
-    fn compiler_script(&self, tool: &str) -> String {
+    fn compiler_script(&self, tool: &str, before: &str) -> String {
         let Zig { path, version, driver, zig_target } = self;
         format!(
             "#!/bin/sh\n\
              export CARGO_ZIGBUILD_ZIG_COMMAND={} CARGO_ZIGBUILD_ZIG_VERSION={version}\n\
+             {before}\
              exec {} zig {tool} -- -g -fno-sanitize=all -target {zig_target} \"$@\"\n",
             shell_word(path),
             shell_word(driver),
         )
+    }
+
+    /// When it links, zig compiles start files and parts of a C library, with debug information that names zig's
+    /// folder and the current one; the build-id is a digest of that too. This makes clang, which zig starts, write
+    /// `/zig` for both (clang takes options from this variable; it splits them at spaces, whatever they hold).
+    fn runtime_paths(&self) -> String {
+        let folder = self.path.trim_end_matches("/zig");
+        if folder.contains(' ') {
+            return String::new();
+        }
+        let options = format!("#+-ffile-prefix-map={folder}=/zig +-fdebug-compilation-dir=/zig");
+        format!("export CCC_OVERRIDE_OPTIONS={}\n", shell_word(&options))
     }
 
     fn variables(&self, target: Target) -> Result<BTreeMap<String, String>, Error> {
