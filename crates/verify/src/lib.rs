@@ -1,1 +1,41 @@
-//! Seaworthy: verify.
+//! The gate: one finding for every rule about a file; what the bytes do not tell refuses the file.
+//!
+//! [`verify`] asks every rule of [`rules`] about one [`Subject`] under a [`Policy`]. Rules live one a file under
+//! `rules/`, each with its lasting ID; policies are data, with a commented default in `default-policy.toml`.
+
+mod matching;
+mod policy;
+mod rule;
+mod rules;
+mod start_code;
+#[cfg(test)]
+mod testing;
+mod version;
+
+use artifact::Report;
+use inspect::facts::Facts;
+
+pub use policy::{DEFAULT_POLICY, Policy, PolicyOverrides, SubsystemPolicy};
+pub use rule::Rule;
+
+/// One file, as bytes and as what was read from them.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Where it is: a path, or `archive!member`.
+    pub path: &'a str,
+    /// All its bytes.
+    pub bytes: &'a [u8],
+    /// What `inspect` read from exactly these bytes.
+    pub facts: &'a Facts,
+}
+
+/// Asks every rule about `subject`: one finding a rule, in rule order.
+pub fn verify(subject: &Subject<'_>, policy: &Policy) -> Report {
+    let findings = rules().iter().map(|rule| rule.finding(subject, policy)).collect();
+    Report { subject: subject.facts.digest, path: subject.path.to_owned(), findings }
+}
+
+/// Every rule, in the order of a report.
+pub fn rules() -> &'static [Rule] {
+    rules::ALL
+}

@@ -1,0 +1,252 @@
+//! What a file is held to: data, from the target's row and the embedded default, with the caller's overrides.
+
+use artifact::{BinaryFormat, Linkage, Machine, Target};
+use serde::{Deserialize, Serialize};
+
+/// The default, commented line by line: one table a family of targets.
+pub const DEFAULT_POLICY: &str = include_str!("default-policy.toml");
+
+/// Everything the rules compare a file with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Policy {
+    /// The container format.
+    pub format: BinaryFormat,
+    /// The processor.
+    pub machine: Machine,
+    /// How the program finds its C library.
+    pub linkage: Linkage,
+    /// The loader it must name (ELF `PT_INTERP`); `None`: it must name none.
+    pub interpreter: Option<String>,
+    /// The newest glibc it may ask for, such as `2.31`; `None`: it must ask for none.
+    pub glibc_floor: Option<String>,
+    /// The newest libgcc_s version it may ask for, such as `4.2.0`; `None`: it must ask for none.
+    pub libgcc_floor: Option<String>,
+    /// `EI_OSABI` values that may stand in an ELF header.
+    pub os_abi: Vec<u8>,
+    /// `DT_NEEDED` names that may be asked for; a name ending in `*` is a prefix.
+    pub needed_libraries: Vec<String>,
+    /// DLLs that may be imported, in any case; a name ending in `*` is a prefix.
+    pub imported_dlls: Vec<String>,
+    /// The PE subsystem.
+    pub subsystem: SubsystemPolicy,
+    /// Whether symbol tables and debug sections must be gone.
+    pub stripped: bool,
+    /// Section names that may occur; a name ending in `*` is a prefix.
+    pub sections: Vec<String>,
+    /// Whether a build-id (ELF: GNU note, PE: CodeView entry) must be there.
+    pub build_id: bool,
+    /// Time stamps that may stand in a PE file, in seconds since 1970: 0 and the caller's SOURCE_DATE_EPOCH.
+    pub timestamps: Vec<u32>,
+    /// How many bytes may follow the last part that the headers name.
+    pub trailing_bytes: u64,
+    /// Folders of this build that must not occur: workspace, cargo home, home, target folder. Given by the caller.
+    pub build_paths: Vec<String>,
+    /// Places on any build machine that must not occur; `*` is one folder's name.
+    pub path_patterns: Vec<String>,
+    /// How remapped paths begin; they win over `build_paths` and `path_patterns`.
+    pub allowed_paths: Vec<String>,
+}
+
+/// What `Subsystem` in a PE optional header must say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubsystemPolicy {
+    /// `IMAGE_SUBSYSTEM_WINDOWS_CUI` (3): Windows opens a console window.
+    Console,
+    /// `IMAGE_SUBSYSTEM_WINDOWS_GUI` (2): Windows opens none.
+    Gui,
+    /// Either of the two.
+    Any,
+}
+
+/// What differs from the default. A list replaces the default's list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PolicyOverrides {
+    /// See [`Policy::glibc_floor`].
+    pub glibc_floor: Option<String>,
+    /// See [`Policy::libgcc_floor`].
+    pub libgcc_floor: Option<String>,
+    /// See [`Policy::os_abi`].
+    pub os_abi: Option<Vec<u8>>,
+    /// See [`Policy::needed_libraries`].
+    pub needed_libraries: Option<Vec<String>>,
+    /// See [`Policy::imported_dlls`].
+    pub imported_dlls: Option<Vec<String>>,
+    /// See [`Policy::subsystem`].
+    pub subsystem: Option<SubsystemPolicy>,
+    /// See [`Policy::stripped`].
+    pub stripped: Option<bool>,
+    /// See [`Policy::sections`].
+    pub sections: Option<Vec<String>>,
+    /// See [`Policy::build_id`].
+    pub build_id: Option<bool>,
+    /// See [`Policy::timestamps`].
+    pub timestamps: Option<Vec<u32>>,
+    /// See [`Policy::trailing_bytes`].
+    pub trailing_bytes: Option<u64>,
+    /// See [`Policy::path_patterns`].
+    pub path_patterns: Option<Vec<String>>,
+    /// See [`Policy::allowed_paths`].
+    pub allowed_paths: Option<Vec<String>>,
+}
+
+impl Policy {
+    /// What a program for `target` is held to when nothing else is said.
+    pub fn for_target(target: Target) -> Policy {
+        let row = target.row();
+        let families: Families =
+            toml::from_str(DEFAULT_POLICY).expect("the embedded default parses, see the test");
+        let family = match (row.format, row.linkage) {
+            (BinaryFormat::Elf, Linkage::Dynamic) => families.elf_glibc,
+            (BinaryFormat::Elf, Linkage::StaticPie) => families.elf_musl,
+            (BinaryFormat::Pe, _) => families.pe,
+        };
+        let fixed = Policy {
+            format: row.format,
+            machine: row.machine,
+            linkage: row.linkage,
+            interpreter: row.interpreter.map(str::to_owned),
+            glibc_floor: row.glibc_floor.map(str::to_owned),
+            libgcc_floor: None,
+            os_abi: Vec::new(),
+            needed_libraries: Vec::new(),
+            imported_dlls: Vec::new(),
+            subsystem: SubsystemPolicy::Any,
+            stripped: true,
+            sections: Vec::new(),
+            build_id: true,
+            timestamps: Vec::new(),
+            trailing_bytes: 0,
+            build_paths: Vec::new(),
+            path_patterns: Vec::new(),
+            allowed_paths: Vec::new(),
+        };
+        fixed.with(&family)
+    }
+
+    /// This policy, with `overrides` put over it.
+    #[must_use]
+    pub fn with(mut self, overrides: &PolicyOverrides) -> Policy {
+        // Taken apart without `..`, so that a new key cannot be forgotten here.
+        let PolicyOverrides {
+            glibc_floor,
+            libgcc_floor,
+            os_abi,
+            needed_libraries,
+            imported_dlls,
+            subsystem,
+            stripped,
+            sections,
+            build_id,
+            timestamps,
+            trailing_bytes,
+            path_patterns,
+            allowed_paths,
+        } = overrides;
+        self.glibc_floor = glibc_floor.clone().or(self.glibc_floor);
+        self.libgcc_floor = libgcc_floor.clone().or(self.libgcc_floor);
+        replace(&mut self.os_abi, os_abi);
+        replace(&mut self.needed_libraries, needed_libraries);
+        replace(&mut self.imported_dlls, imported_dlls);
+        replace(&mut self.subsystem, subsystem);
+        replace(&mut self.stripped, stripped);
+        replace(&mut self.sections, sections);
+        replace(&mut self.build_id, build_id);
+        replace(&mut self.timestamps, timestamps);
+        replace(&mut self.trailing_bytes, trailing_bytes);
+        replace(&mut self.path_patterns, path_patterns);
+        replace(&mut self.allowed_paths, allowed_paths);
+        self
+    }
+
+    /// This policy, with the folders of a build that must not occur in what it made.
+    #[must_use]
+    pub fn with_build_paths(mut self, folders: impl IntoIterator<Item = String>) -> Policy {
+        self.build_paths.extend(folders);
+        self
+    }
+
+    /// This policy, with one more time stamp allowed, in seconds since 1970.
+    #[must_use]
+    pub fn with_timestamp(mut self, seconds: u32) -> Policy {
+        self.timestamps.push(seconds);
+        self
+    }
+}
+
+fn replace<T: Clone>(value: &mut T, with: &Option<T>) {
+    if let Some(with) = with {
+        *value = with.clone();
+    }
+}
+
+/// The embedded file's tables.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Families {
+    elf_glibc: PolicyOverrides,
+    elf_musl: PolicyOverrides,
+    pe: PolicyOverrides,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_has_a_policy_of_its_family() {
+        for target in Target::all() {
+            let policy = Policy::for_target(target);
+            assert!(!policy.sections.is_empty() && !policy.path_patterns.is_empty(), "{target}");
+            assert_eq!(policy.glibc_floor.is_some(), policy.libgcc_floor.is_some(), "{target}");
+        }
+        assert_eq!(Policy::for_target(Target::X86_64Windows).subsystem, SubsystemPolicy::Console);
+        assert!(Policy::for_target(Target::Aarch64LinuxMusl).needed_libraries.is_empty());
+    }
+
+    #[test]
+    fn every_table_of_the_default_says_every_key_it_can() {
+        let tables: toml::Table = DEFAULT_POLICY.parse().unwrap();
+        for (name, table) in tables {
+            let given: Vec<_> = table.as_table().unwrap().keys().cloned().collect();
+            // Floors come from the target table, or have no meaning for the family.
+            for key in ["os-abi", "needed-libraries", "imported-dlls", "subsystem", "stripped", "sections"]
+                .into_iter()
+                .chain(["build-id", "timestamps", "trailing-bytes", "path-patterns", "allowed-paths"])
+            {
+                assert!(given.iter().any(|given| given == key), "[{name}] lacks {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_override_wins_and_leaves_the_rest() {
+        let text = "subsystem = 'gui'\nimported-dlls = ['only.dll']";
+        let overrides: PolicyOverrides = toml::from_str(text).unwrap();
+        let default = Policy::for_target(Target::X86_64Windows);
+        let policy = default.clone().with(&overrides);
+        assert_eq!(policy.subsystem, SubsystemPolicy::Gui);
+        assert_eq!(policy.imported_dlls, ["only.dll"]);
+        assert_eq!(policy.sections, default.sections);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let error = toml::from_str::<PolicyOverrides>("imported-dll = []").unwrap_err().to_string();
+        assert!(error.contains("imported-dll") && error.contains("imported-dlls"), "{error}");
+        let policy = toml::Value::try_from(Policy::for_target(Target::Aarch64Linux)).unwrap();
+        let mut table = policy.as_table().unwrap().clone();
+        assert!(table.clone().try_into::<Policy>().is_ok());
+        table.insert("relro".to_owned(), toml::Value::Boolean(false));
+        let error = table.try_into::<Policy>().unwrap_err().to_string();
+        assert!(error.contains("relro"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_value_is_refused() {
+        assert!(toml::from_str::<PolicyOverrides>("subsystem = 'window'").is_err());
+        assert!(toml::from_str::<PolicyOverrides>("stripped = 'yes'").is_err());
+    }
+}

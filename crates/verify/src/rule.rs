@@ -1,0 +1,155 @@
+//! What a rule is, and what it says about one file.
+
+use std::fmt;
+
+use artifact::{BinaryFormat, Finding, Outcome};
+use inspect::facts::{Binary, Elf, Pe};
+
+use crate::{Policy, Subject};
+
+/// One rule: asked of every file, answered by one finding.
+#[derive(Clone, Copy)]
+pub struct Rule {
+    /// Its lasting ID, such as `SW-ELF-RELRO`. Never used again for anything else.
+    pub id: &'static str,
+    /// One sentence: what goes wrong in the field otherwise.
+    pub why: &'static str,
+    /// What to change so that a file passes.
+    pub fix: &'static str,
+    pub(crate) check: Check,
+}
+
+/// What a rule looks at.
+#[derive(Clone, Copy)]
+pub(crate) enum Check {
+    /// Any file, also one of a format the policy does not want.
+    Always(fn(&Subject, &Policy) -> Judgement),
+    /// A file of the policy's format, whichever it is.
+    Either(fn(&Subject, &Policy) -> Judgement),
+    /// An ELF file, where the policy wants one.
+    Elf(fn(&Elf, &Subject, &Policy) -> Judgement),
+    /// A PE file, where the policy wants one.
+    Pe(fn(&Pe, &Subject, &Policy) -> Judgement),
+}
+
+impl Rule {
+    /// The format the rule is about; `None`: both.
+    pub fn format(&self) -> Option<BinaryFormat> {
+        match self.check {
+            Check::Always(_) | Check::Either(_) => None,
+            Check::Elf(_) => Some(BinaryFormat::Elf),
+            Check::Pe(_) => Some(BinaryFormat::Pe),
+        }
+    }
+
+    pub(crate) fn finding(&self, subject: &Subject, policy: &Policy) -> Finding {
+        let Judgement { outcome, observed, expected } = self.judge(subject, policy);
+        let (rule, why, fix) = (self.id.to_owned(), self.why.to_owned(), self.fix.to_owned());
+        Finding { rule, outcome, observed, expected, why, fix }
+    }
+
+    pub(crate) fn judge(&self, subject: &Subject, policy: &Policy) -> Judgement {
+        let binary = &subject.facts.binary;
+        if let Check::Always(check) = self.check {
+            return check(subject, policy);
+        }
+        // Held to the rules of another format, a file would only repeat in thirty ways that it is of the wrong one.
+        if format_of(binary) != policy.format {
+            return Judgement::not_applicable(format!("{}, see SW-FORMAT", format_name(format_of(binary))));
+        }
+        match (self.check, binary) {
+            (Check::Always(check) | Check::Either(check), _) => check(subject, policy),
+            (Check::Elf(check), Binary::Elf(elf)) => check(elf, subject, policy),
+            (Check::Pe(check), Binary::Pe(pe)) => check(pe, subject, policy),
+            (Check::Elf(_), Binary::Pe(_)) | (Check::Pe(_), Binary::Elf(_)) => {
+                Judgement::not_applicable(format_name(format_of(binary)))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Rule").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// How a rule ended, with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Judgement {
+    pub(crate) outcome: Outcome,
+    pub(crate) observed: String,
+    pub(crate) expected: String,
+}
+
+impl Judgement {
+    pub(crate) fn pass(observed: impl Into<String>, expected: impl Into<String>) -> Judgement {
+        Judgement { outcome: Outcome::Pass, observed: observed.into(), expected: expected.into() }
+    }
+
+    pub(crate) fn fail(observed: impl Into<String>, expected: impl Into<String>) -> Judgement {
+        Judgement { outcome: Outcome::Fail, observed: observed.into(), expected: expected.into() }
+    }
+
+    pub(crate) fn cannot_tell(observed: impl Into<String>, expected: impl Into<String>) -> Judgement {
+        Judgement { outcome: Outcome::CannotTell, observed: observed.into(), expected: expected.into() }
+    }
+
+    pub(crate) fn not_applicable(observed: impl Into<String>) -> Judgement {
+        Judgement { outcome: Outcome::NotApplicable, observed: observed.into(), expected: String::new() }
+    }
+
+    /// A pass where `right`, else a failure.
+    pub(crate) fn require(
+        right: bool,
+        observed: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Judgement {
+        if right { Judgement::pass(observed, expected) } else { Judgement::fail(observed, expected) }
+    }
+
+    /// A pass with `fine` where nothing is `wrong`, else a failure that lists it.
+    pub(crate) fn none_wrong(
+        wrong: &[String],
+        fine: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Judgement {
+        if wrong.is_empty() {
+            Judgement::pass(fine, expected)
+        } else {
+            Judgement::fail(listed(wrong), expected)
+        }
+    }
+}
+
+/// The format of what was read.
+pub(crate) fn format_of(binary: &Binary) -> BinaryFormat {
+    match binary {
+        Binary::Elf(_) => BinaryFormat::Elf,
+        Binary::Pe(_) => BinaryFormat::Pe,
+    }
+}
+
+/// As a reader of a report says it.
+pub(crate) fn format_name(format: BinaryFormat) -> &'static str {
+    match format {
+        BinaryFormat::Elf => "an ELF file",
+        BinaryFormat::Pe => "a PE file",
+    }
+}
+
+/// The first ten, and how many more: a hostile file has a million.
+pub(crate) fn listed<S: AsRef<str>>(items: &[S]) -> String {
+    const SHOWN: usize = 10;
+    let shown: Vec<_> = items.iter().take(SHOWN).map(AsRef::as_ref).collect();
+    let shown = shown.join(", ");
+    match items.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// `none` for an empty list, which a report would otherwise show as nothing at all.
+pub(crate) fn listed_or_none<S: AsRef<str>>(items: &[S]) -> String {
+    if items.is_empty() { "none".to_owned() } else { listed(items) }
+}

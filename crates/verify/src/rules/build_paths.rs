@@ -1,0 +1,159 @@
+//! SW-BUILD-PATHS: no path of the build machine inside.
+
+use inspect::facts::Binary;
+use memchr::memmem;
+
+use crate::rule::{Check, Judgement, Rule};
+use crate::{Policy, Subject};
+
+/// Shorter folders (`/`, `/a`) would be found by accident in any file, so they prove nothing.
+const SHORTEST: usize = 4;
+/// A list of ten is enough to act on.
+const MOST: usize = 10;
+
+pub(crate) const RULE: Rule = Rule {
+    id: "SW-BUILD-PATHS",
+    why: "A path of the build machine names people and servers, and makes the same source give other bytes elsewhere.",
+    fix: "remap it: `--remap-path-prefix` for Rust, `-ffile-prefix-map` for C; `strip` for what debug sections hold",
+    check: Check::Either(check),
+};
+
+fn check(subject: &Subject, policy: &Policy) -> Judgement {
+    let given =
+        policy.build_paths.iter().map(|folder| trimmed(folder)).filter(|folder| folder.len() >= SHORTEST);
+    let mut found = Vec::new();
+    for folder in given {
+        search(subject, folder, folder_ends, policy, &mut found);
+    }
+    for pattern in &policy.path_patterns {
+        // What stands before the star is searched, what the star stands for is then looked at.
+        let (start, rest) = pattern.split_once('*').unwrap_or((pattern, ""));
+        let follows =
+            |tail: &[u8]| if rest.is_empty() { named(tail) > 0 } else { folder_follows(tail, rest) };
+        search(subject, start, follows, policy, &mut found);
+    }
+    found.sort_unstable();
+    found.dedup();
+    let found: Vec<_> =
+        found.iter().map(|(offset, text)| format!("`{text}` at offset {offset:#x}")).collect();
+    Judgement::none_wrong(&found, "none", "no folder of the build, no place like `/home/*/`")
+}
+
+fn trimmed(folder: &str) -> &str {
+    folder.trim_end_matches(['/', '\\'])
+}
+
+/// Adds where `start` stands with a tail that `follows`, as bytes and, for PE, as UTF-16.
+fn search(
+    subject: &Subject,
+    start: &str,
+    follows: impl Fn(&[u8]) -> bool,
+    policy: &Policy,
+    found: &mut Vec<(usize, String)>,
+) {
+    let mut note = |offset: usize, text: &[u8]| {
+        if found.len() < MOST && follows(&text[start.len()..]) && !allowed(text, policy) {
+            found.push((offset, readable(text)));
+        }
+    };
+    for offset in memmem::find_iter(subject.bytes, start.as_bytes()) {
+        let end = subject.bytes.len().min(offset + 256);
+        note(offset, &subject.bytes[offset..end]);
+    }
+    if matches!(subject.facts.binary, Binary::Pe(_)) {
+        let wide: Vec<u8> = start.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for offset in memmem::find_iter(subject.bytes, &wide) {
+            let end = subject.bytes.len().min(offset + 512);
+            let units = subject.bytes[offset..end].chunks_exact(2);
+            let text: Vec<u8> = units.map(|unit| if unit[1] == 0 { unit[0] } else { b'?' }).collect();
+            // A start outside of ASCII became shorter on the way; it cannot be cut off again.
+            if start.is_ascii() {
+                note(offset, &text);
+            }
+        }
+    }
+}
+
+/// `/root` is not found in `/rootfs`.
+fn folder_ends(tail: &[u8]) -> bool {
+    named(tail) == 0
+}
+
+/// One folder's name, then `rest`.
+fn folder_follows(tail: &[u8], rest: &str) -> bool {
+    let length = named(tail);
+    length > 0 && tail[length..].starts_with(rest.as_bytes())
+}
+
+/// How many bytes of `tail` could be one name of a file or folder.
+fn named(tail: &[u8]) -> usize {
+    let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.+@".contains(byte) || !byte.is_ascii();
+    tail.iter().take(64).take_while(|byte| part(byte)).count()
+}
+
+fn allowed(text: &[u8], policy: &Policy) -> bool {
+    policy.allowed_paths.iter().any(|start| text.starts_with(start.as_bytes()))
+}
+
+/// The printable beginning, for a report.
+fn readable(text: &[u8]) -> String {
+    text.iter()
+        .take(80)
+        .take_while(|byte| (0x20..0x7f).contains(*byte))
+        .map(|byte| char::from(*byte))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::{Outcome, Target};
+
+    use super::*;
+    use crate::testing::*;
+
+    fn judge_text(text: &[u8], folders: &[&str]) -> Judgement {
+        let folders = folders.iter().map(|folder| (*folder).to_owned());
+        let policy = Policy::for_target(Target::Aarch64Linux).with_build_paths(folders);
+        judge(&RULE, &elf_facts(), text, &policy)
+    }
+
+    #[test]
+    fn a_folder_of_the_build_is_found_wherever_it_stands() {
+        let judgement = judge_text(b"panicked at/work/main/src/x.rs\0", &["/work/main/"]);
+        assert_ends(&judgement, Outcome::Fail, "`/work/main/src/x.rs` at offset 0xb");
+        assert_ends(&judge_text(b"in /work/mainly", &["/work/main"]), Outcome::Pass, "none");
+        assert_ends(&judge_text(b"in /work/main\0", &["/work/main"]), Outcome::Fail, "0x3");
+    }
+
+    #[test]
+    fn places_on_any_build_machine_are_found_without_being_told() {
+        for path in
+            ["/home/ann/x.c", "/root/.cargo/registry", "/Users/ann/x", "C:\\Users\\ann\\x", "C:/Users/a/"]
+        {
+            assert_ends(&judge_text(path.as_bytes(), &[]), Outcome::Fail, path);
+        }
+        for text in ["/home/", "/home", "https://x.org/homepage/", "/rootfs/bin", "/usr/lib", "/home/%s"] {
+            assert_ends(&judge_text(text.as_bytes(), &[]), Outcome::Pass, "none");
+        }
+    }
+
+    #[test]
+    fn remapped_paths_win_over_a_folder_of_the_same_name() {
+        let remapped =
+            b"/rustc/1234/library/std/src/io.rs\0/cargo/registry/src/a.rs\0/src/main.rs\0/rust/deps/x";
+        assert_ends(&judge_text(remapped, &["/src", "/cargo"]), Outcome::Pass, "none");
+    }
+
+    #[test]
+    fn a_folder_too_short_to_mean_anything_is_not_searched() {
+        assert_ends(&judge_text(b"a/b/c", &["/", "/b"]), Outcome::Pass, "none");
+    }
+
+    #[test]
+    fn wide_text_is_read_in_a_pe_file() {
+        let wide: Vec<u8> = "C:\\Users\\ann\\x.rs".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let policy = Policy::for_target(Target::X86_64Windows);
+        let judgement = judge(&RULE, &pe_facts(), &wide, &policy);
+        assert_ends(&judgement, Outcome::Fail, "`C:\\Users\\ann\\x.rs` at offset 0x0");
+    }
+}

@@ -1,0 +1,55 @@
+//! SW-ELF-BIND-NOW: every function is looked up at start, so that the table can become read-only.
+
+use inspect::facts::Elf;
+
+use crate::rule::{Check, Judgement, Rule};
+use crate::{Policy, Subject};
+
+const DT_BIND_NOW: i64 = 24;
+const DT_FLAGS: i64 = 30;
+const DF_BIND_NOW: u64 = 8;
+const DT_FLAGS_1: i64 = 0x6fff_fffb;
+const DF_1_NOW: u64 = 1;
+
+pub(crate) const RULE: Rule = Rule {
+    id: "SW-ELF-BIND-NOW",
+    why: "With lazy binding the function table stays writable while the program runs, whatever RELRO promises.",
+    fix: "link with `-C relro-level=full` (`-z now`)",
+    check: Check::Elf(check),
+};
+
+fn check(elf: &Elf, _: &Subject, _: &Policy) -> Judgement {
+    let expected = "DT_BIND_NOW, DF_BIND_NOW or DF_1_NOW";
+    if elf.dynamic.is_empty() {
+        return Judgement::not_applicable("no dynamic section: nothing is bound");
+    }
+    // The loader takes any of the three, in any entry.
+    let mut tags = Vec::new();
+    for entry in &elf.dynamic {
+        match entry.tag {
+            DT_BIND_NOW => tags.push("DT_BIND_NOW"),
+            DT_FLAGS if entry.value & DF_BIND_NOW != 0 => tags.push("DF_BIND_NOW"),
+            DT_FLAGS_1 if entry.value & DF_1_NOW != 0 => tags.push("DF_1_NOW"),
+            _ => {}
+        }
+    }
+    Judgement::require(!tags.is_empty(), crate::rule::listed_or_none(&tags), expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::Outcome;
+
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn any_of_three_tags_is_enough_and_none_fails() {
+        let with = |tag, value| judge_elf(&RULE, |elf, _| elf.dynamic = vec![dynamic(tag, value)]);
+        assert_ends(&with(DT_BIND_NOW, 0), Outcome::Pass, "DT_BIND_NOW");
+        assert_ends(&with(DT_FLAGS, 8), Outcome::Pass, "DF_BIND_NOW");
+        assert_ends(&with(DT_FLAGS_1, 0x0800_0001), Outcome::Pass, "DF_1_NOW");
+        assert_ends(&with(DT_FLAGS_1, 0x0800_0000), Outcome::Fail, "none");
+        assert_ends(&judge_elf(&RULE, |elf, _| elf.dynamic.clear()), Outcome::NotApplicable, "no dynamic");
+    }
+}

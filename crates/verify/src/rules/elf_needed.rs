@@ -1,0 +1,49 @@
+//! SW-ELF-NEEDED: only libraries that every such system has.
+
+use inspect::facts::Elf;
+
+use crate::matching::matches;
+use crate::rule::{Check, Judgement, Rule, listed, listed_or_none};
+use crate::{Policy, Subject};
+
+pub(crate) const RULE: Rule = Rule {
+    id: "SW-ELF-NEEDED",
+    why: "A library that only the build machine has stops the program before its first line.",
+    fix: "link the library statically, or name it in `policy.needed-libraries` when every device has it",
+    check: Check::Elf(check),
+};
+
+fn check(elf: &Elf, _: &Subject, policy: &Policy) -> Judgement {
+    let known = |library: &str| policy.needed_libraries.iter().any(|pattern| matches(pattern, library));
+    let wrong: Vec<_> = elf.needed.iter().filter(|library| !known(library)).map(String::as_str).collect();
+    let expected = format!("nothing but {}", listed_or_none(&policy.needed_libraries));
+    if wrong.is_empty() {
+        Judgement::pass(listed_or_none(&elf.needed), expected)
+    } else {
+        Judgement::fail(listed(&wrong), expected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::Outcome;
+
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn an_unknown_library_fails_and_any_fails_a_static_program() {
+        assert_ends(&judge_elf(&RULE, |_, _| ()), Outcome::Pass, "libc.so.6");
+        assert_ends(
+            &judge_elf(&RULE, |elf, _| elf.needed.push("libssl.so.3".into())),
+            Outcome::Fail,
+            "libssl.so.3",
+        );
+        assert_ends(&judge_static(&RULE, |_, _| ()), Outcome::Pass, "none");
+        assert_ends(
+            &judge_static(&RULE, |elf, _| elf.needed.push("libc.so".into())),
+            Outcome::Fail,
+            "libc.so",
+        );
+    }
+}

@@ -1,0 +1,68 @@
+//! SW-ELF-PIE: position independent, so that the system can load it anywhere.
+
+use inspect::facts::Elf;
+
+use crate::rule::{Check, Judgement, Rule};
+use crate::{Policy, Subject};
+
+const ET_EXEC: u16 = 2;
+const ET_DYN: u16 = 3;
+const PT_DYNAMIC: u32 = 2;
+const DT_FLAGS_1: i64 = 0x6fff_fffb;
+const DF_1_PIE: u64 = 0x0800_0000;
+
+pub(crate) const RULE: Rule = Rule {
+    id: "SW-ELF-PIE",
+    why: "A program at a fixed address gives an attacker every address in it; ASLR has nothing to move.",
+    fix: "build with `-C relocation-model=pie`; for aarch64 musl this needs the start files of a static PIE (`rcrt1.o`)",
+    check: Check::Elf(check),
+};
+
+fn check(elf: &Elf, _: &Subject, _: &Policy) -> Judgement {
+    let expected = "ET_DYN with DF_1_PIE: a position-independent executable";
+    match elf.file_type {
+        ET_DYN => {}
+        ET_EXEC => return Judgement::fail("ET_EXEC: loaded at a fixed address", expected),
+        other => return Judgement::fail(format!("e_type {other}: not an executable"), expected),
+    }
+    if let Some(name) = &elf.soname {
+        return Judgement::fail(format!("a shared library, DT_SONAME `{name}`"), expected);
+    }
+    if !elf.segments.iter().any(|segment| segment.kind == PT_DYNAMIC) {
+        return Judgement::fail("ET_DYN without PT_DYNAMIC: nothing says how to move it", expected);
+    }
+    // Linkers from before 2014 set no flag, and then nothing tells an executable from a library.
+    let pie = elf.dynamic.iter().any(|entry| entry.tag == DT_FLAGS_1 && entry.value & DF_1_PIE != 0);
+    if pie {
+        Judgement::pass("ET_DYN, DF_1_PIE", expected)
+    } else {
+        Judgement::cannot_tell("ET_DYN without DF_1_PIE: an executable or a library", expected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::Outcome;
+
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn a_fixed_address_a_library_and_an_unmarked_file_are_refused() {
+        assert_ends(&judge_elf(&RULE, |_, _| ()), Outcome::Pass, "DF_1_PIE");
+        assert_ends(&judge_static(&RULE, |_, _| ()), Outcome::Pass, "DF_1_PIE");
+        assert_ends(&judge_elf(&RULE, |elf, _| elf.file_type = 2), Outcome::Fail, "ET_EXEC");
+        assert_ends(&judge_elf(&RULE, |elf, _| elf.file_type = 1), Outcome::Fail, "e_type 1");
+        assert_ends(
+            &judge_elf(&RULE, |elf, _| elf.soname = Some("libx.so".into())),
+            Outcome::Fail,
+            "libx.so",
+        );
+        assert_ends(
+            &judge_elf(&RULE, |elf, _| elf.dynamic[1].value = 1),
+            Outcome::CannotTell,
+            "without DF_1_PIE",
+        );
+        assert_ends(&judge_elf(&RULE, |elf, _| elf.segments.clear()), Outcome::Fail, "without PT_DYNAMIC");
+    }
+}

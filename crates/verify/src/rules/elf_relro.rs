@@ -1,0 +1,120 @@
+//! SW-ELF-RELRO: what the loader has filled in becomes read-only, all of it.
+
+use inspect::facts::{Elf, ElfSegment};
+
+use crate::rule::{Check, Judgement, Rule};
+use crate::{Policy, Subject};
+
+const PT_DYNAMIC: u32 = 2;
+const PT_GNU_RELRO: u32 = 0x6474_e552;
+const DT_PLTGOT: i64 = 3;
+/// `SHF_WRITE | SHF_ALLOC`
+const WRITE_ALLOC: u64 = 3;
+/// The loader protects whole pages; this is the smallest page of our targets.
+const PAGE: u64 = 4096;
+/// What is written only while loading.
+const COVERED: [&str; 7] =
+    [".got", ".got.plt", ".dynamic", ".data.rel.ro", ".init_array", ".fini_array", ".preinit_array"];
+
+pub(crate) const RULE: Rule = Rule {
+    id: "SW-ELF-RELRO",
+    why: "A function table that stays writable after loading is where an attacker's write becomes a call.",
+    fix: "link with `-C relro-level=full` (`-z relro -z now`), and drop any `-z norelro`",
+    check: Check::Elf(check),
+};
+
+fn check(elf: &Elf, _: &Subject, _: &Policy) -> Judgement {
+    let expected = "PT_GNU_RELRO over the GOT and all else that only the loader writes";
+    let headers: Vec<_> = elf.segments.iter().filter(|segment| segment.kind == PT_GNU_RELRO).collect();
+    let relro = match headers.as_slice() {
+        [] => return Judgement::fail("no PT_GNU_RELRO", expected),
+        [relro] => relro,
+        several => {
+            return Judgement::cannot_tell(format!("{} PT_GNU_RELRO headers", several.len()), expected);
+        }
+    };
+    let Some(end) = relro.virtual_address.checked_add(relro.memory_size) else {
+        return Judgement::cannot_tell("PT_GNU_RELRO ends beyond 2^64", expected);
+    };
+    // Both ends are rounded down to a page, as the loader does: a part of a page at the end stays writable.
+    let covered = page(relro.virtual_address)..page(end);
+    let mut wrong = Vec::new();
+    for (name, address, size) in written_while_loading(elf) {
+        let end = address.checked_add(size);
+        if address < covered.start || end.is_none_or(|end| end > covered.end) {
+            wrong.push(format!("{name} at {address:#x}, {size:#x} bytes"));
+        }
+    }
+    let range = format!("{:#x}..{:#x}", covered.start, covered.end);
+    if wrong.is_empty() {
+        Judgement::pass(format!("{range} read-only after loading"), expected)
+    } else {
+        Judgement::fail(format!("outside of {range}: {}", crate::rule::listed(&wrong)), expected)
+    }
+}
+
+fn page(address: u64) -> u64 {
+    address & !(PAGE - 1)
+}
+
+/// Name, address and size of each part; from program headers where there are no sections.
+fn written_while_loading(elf: &Elf) -> Vec<(String, u64, u64)> {
+    let sections = elf.sections.iter().filter(|section| {
+        section.flags & WRITE_ALLOC == WRITE_ALLOC
+            && section.size > 0
+            && COVERED.contains(&section.name.as_str())
+    });
+    let mut parts: Vec<_> =
+        sections.map(|section| (section.name.clone(), section.address, section.size)).collect();
+    let dynamic = elf.segments.iter().filter(|segment| segment.kind == PT_DYNAMIC);
+    parts.extend(dynamic.map(|ElfSegment { virtual_address, memory_size, .. }| {
+        ("PT_DYNAMIC".to_owned(), *virtual_address, *memory_size)
+    }));
+    // Three reserved words begin the table that DT_PLTGOT points to.
+    let table = elf.dynamic.iter().filter(|entry| entry.tag == DT_PLTGOT);
+    parts.extend(table.map(|entry| ("DT_PLTGOT".to_owned(), entry.value, 24)));
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::Outcome;
+
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn no_header_fails_whatever_the_flags_say() {
+        assert_ends(&judge_elf(&RULE, |_, _| ()), Outcome::Pass, "0x12000..0x13000");
+        assert_ends(&judge_elf(&RULE, |elf, _| elf.segments[5].kind = 0), Outcome::Fail, "no PT_GNU_RELRO");
+        let second = judge_elf(&RULE, |elf, _| elf.segments.push(elf.segments[5]));
+        assert_ends(&second, Outcome::CannotTell, "2 PT_GNU_RELRO");
+    }
+
+    #[test]
+    fn a_header_that_leaves_the_table_writable_fails() {
+        let short = judge_elf(&RULE, |elf, _| elf.segments[5].memory_size = 0xff8);
+        assert_ends(&short, Outcome::Fail, "outside of 0x12000..0x12000: .got at 0x12000");
+        let table = judge_elf(&RULE, |elf, _| elf.sections[2].name = ".got.plt".to_owned());
+        assert_ends(&table, Outcome::Pass, "");
+        let beyond = judge_elf(&RULE, |elf, _| elf.sections[2].size = 0x1001);
+        assert_ends(&beyond, Outcome::Fail, ".got at 0x12000, 0x1001 bytes");
+    }
+
+    #[test]
+    fn without_section_headers_the_segments_tell() {
+        let whole = judge_elf(&RULE, |elf, _| elf.sections.clear());
+        assert_ends(&whole, Outcome::Pass, "");
+        let short = judge_elf(&RULE, |elf, _| {
+            elf.sections.clear();
+            elf.segments[5].memory_size = 8;
+        });
+        assert_ends(&short, Outcome::Fail, "DT_PLTGOT at 0x12100");
+    }
+
+    #[test]
+    fn a_sum_that_overflows_cannot_be_told() {
+        let judgement = judge_elf(&RULE, |elf, _| elf.segments[5].memory_size = u64::MAX);
+        assert_ends(&judgement, Outcome::CannotTell, "beyond");
+    }
+}

@@ -1,0 +1,60 @@
+//! SW-MACHINE: built for the target's processor.
+
+use artifact::{BinaryFormat, Machine};
+use inspect::facts::Binary;
+
+use crate::rule::{Check, Judgement, Rule};
+use crate::{Policy, Subject};
+
+pub(crate) const RULE: Rule = Rule {
+    id: "SW-MACHINE",
+    why: "A program for another processor does not start, or starts only where an emulator hides the mistake.",
+    fix: "check the target triple the file was built with, and that no helper of the build machine was bundled",
+    check: Check::Either(check),
+};
+
+fn check(subject: &Subject, policy: &Policy) -> Judgement {
+    let machine = match &subject.facts.binary {
+        Binary::Elf(elf) => elf.machine,
+        Binary::Pe(pe) => pe.machine,
+    };
+    let wanted = number(policy.format, policy.machine);
+    Judgement::require(machine == wanted, named(policy.format, machine), named(policy.format, wanted))
+}
+
+/// `e_machine` of the ELF gABI, `Machine` of the PE/COFF specification.
+fn number(format: BinaryFormat, machine: Machine) -> u16 {
+    match (format, machine) {
+        (BinaryFormat::Elf, Machine::Aarch64) => 183,
+        (BinaryFormat::Elf, Machine::X86_64) => 62,
+        (BinaryFormat::Pe, Machine::Aarch64) => 0xaa64,
+        (BinaryFormat::Pe, Machine::X86_64) => 0x8664,
+    }
+}
+
+fn named(format: BinaryFormat, machine: u16) -> String {
+    let name = match (format, machine) {
+        (BinaryFormat::Elf, 183) | (BinaryFormat::Pe, 0xaa64) => "AArch64",
+        (BinaryFormat::Elf, 62) | (BinaryFormat::Pe, 0x8664) => "x86-64",
+        (BinaryFormat::Elf, 3) | (BinaryFormat::Pe, 0x14c) => "x86",
+        (BinaryFormat::Elf, 40) | (BinaryFormat::Pe, 0x1c4) => "Arm 32-bit",
+        (BinaryFormat::Elf, 243) => "RISC-V",
+        _ => "another processor",
+    };
+    format!("{name} (machine {machine:#x})")
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::Outcome;
+
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn another_processor_fails() {
+        assert_ends(&judge_elf(&RULE, |_, _| ()), Outcome::Pass, "AArch64");
+        assert_ends(&judge_elf(&RULE, |elf, _| elf.machine = 62), Outcome::Fail, "x86-64");
+        assert_ends(&judge_pe(&RULE, |pe, _| pe.machine = 0xaa64), Outcome::Fail, "AArch64");
+    }
+}

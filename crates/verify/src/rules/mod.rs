@@ -1,0 +1,95 @@
+//! Every rule, one file each. An ID stays what it is for ever: reports and waivers outside of this house name it.
+
+mod build_id;
+mod build_paths;
+mod class;
+mod elf_bind_now;
+mod elf_glibc_floor;
+mod elf_interpreter;
+mod elf_libgcc_floor;
+mod elf_needed;
+mod elf_nx_stack;
+mod elf_os_abi;
+mod elf_pie;
+mod elf_relro;
+mod elf_rpath;
+mod elf_self_relocation;
+mod elf_textrel;
+mod elf_wx_segments;
+mod format;
+mod machine;
+mod pe_checksum;
+mod pe_dynamic_base;
+mod pe_high_entropy;
+mod pe_imports;
+mod pe_nx;
+mod pe_relocations;
+mod pe_shared_sections;
+mod pe_subsystem;
+mod pe_timestamps;
+mod readable;
+mod second_opinion;
+mod sections;
+mod stripped;
+mod trailing_bytes;
+mod wx_sections;
+
+use crate::Rule;
+
+/// In the order of a report: can it be read, is it for this system, does it start there, is it hardened, is it clean.
+pub(crate) const ALL: &[Rule] = &[
+    readable::RULE,
+    second_opinion::RULE,
+    format::RULE,
+    machine::RULE,
+    class::RULE,
+    elf_os_abi::RULE,
+    elf_interpreter::RULE,
+    elf_glibc_floor::RULE,
+    elf_libgcc_floor::RULE,
+    elf_needed::RULE,
+    elf_rpath::RULE,
+    pe_imports::RULE,
+    pe_subsystem::RULE,
+    elf_pie::RULE,
+    elf_self_relocation::RULE,
+    elf_nx_stack::RULE,
+    elf_relro::RULE,
+    elf_bind_now::RULE,
+    elf_textrel::RULE,
+    elf_wx_segments::RULE,
+    pe_dynamic_base::RULE,
+    pe_high_entropy::RULE,
+    pe_relocations::RULE,
+    pe_nx::RULE,
+    pe_shared_sections::RULE,
+    wx_sections::RULE,
+    sections::RULE,
+    stripped::RULE,
+    build_paths::RULE,
+    build_id::RULE,
+    pe_timestamps::RULE,
+    pe_checksum::RULE,
+    trailing_bytes::RULE,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_rule_has_an_id_of_its_own_and_says_why_and_what_to_do() {
+        let ids: BTreeSet<_> = ALL.iter().map(|rule| rule.id).collect();
+        assert_eq!(ids.len(), ALL.len());
+        for rule in ALL {
+            assert!(
+                rule.id.starts_with("SW-") && rule.why.ends_with('.') && !rule.fix.is_empty(),
+                "{rule:?}"
+            );
+            let prefix = rule.format().map(|format| format!("SW-{format:?}-").to_uppercase());
+            assert!(prefix.is_none_or(|prefix| rule.id.starts_with(&prefix)), "{rule:?}");
+        }
+    }
+}

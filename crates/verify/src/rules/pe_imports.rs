@@ -1,0 +1,62 @@
+//! SW-PE-IMPORTS: only DLLs that every Windows has.
+
+use inspect::facts::{Pe, PeImport};
+
+use crate::matching::matches_ignoring_case;
+use crate::rule::{Check, Judgement, Rule, listed, listed_or_none};
+use crate::{Policy, Subject};
+
+pub(crate) const RULE: Rule = Rule {
+    id: "SW-PE-IMPORTS",
+    why: "A DLL that only the build machine has ends the program at start; a missing one beside it can be planted.",
+    fix: "link it statically (`-static-libgcc`, `-static`), or name it in `policy.imported-dlls`",
+    check: Check::Pe(check),
+};
+
+fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
+    let known =
+        |library: &str| policy.imported_dlls.iter().any(|pattern| matches_ignoring_case(pattern, library));
+    let wrong = pe.imports.iter().filter(|import| !known(&import.library));
+    let wrong: Vec<_> = wrong.map(shown).collect();
+    let expected = "DLLs named in the policy only";
+    if wrong.is_empty() {
+        Judgement::pass(listed_or_none(&pe.imports.iter().map(shown).collect::<Vec<_>>()), expected)
+    } else {
+        Judgement::fail(format!("unexpected: {}", listed(&wrong)), expected)
+    }
+}
+
+fn shown(import: &PeImport) -> String {
+    let delayed = if import.delayed { " (delay-loaded)" } else { "" };
+    format!("`{}`{delayed}", import.library)
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::Outcome;
+
+    use super::*;
+    use crate::testing::*;
+
+    fn importing(library: &str, delayed: bool) -> Judgement {
+        let import = PeImport { library: library.to_owned(), delayed, functions: Vec::new() };
+        judge_pe(&RULE, |pe, _| pe.imports.push(import))
+    }
+
+    #[test]
+    fn a_linkers_leftover_fails_delayed_or_not() {
+        assert_ends(&importing("libgcc_s_seh-1.dll", false), Outcome::Fail, "`libgcc_s_seh-1.dll`");
+        assert_ends(&importing("evil.dll", true), Outcome::Fail, "`evil.dll` (delay-loaded)");
+        assert_ends(&importing("", false), Outcome::Fail, "``");
+    }
+
+    #[test]
+    fn what_rust_imports_passes_in_any_case() {
+        let libraries = ["kernel32.DLL", "ntdll.dll", "USERENV.dll", "WS2_32.dll", "msvcrt.dll"];
+        let more =
+            ["bcryptprimitives.dll", "api-ms-win-core-synch-l1-2-0.dll", "API-MS-WIN-CRT-HEAP-L1-1-0.dll"];
+        for library in libraries.into_iter().chain(more) {
+            assert_ends(&importing(library, false), Outcome::Pass, library);
+        }
+    }
+}

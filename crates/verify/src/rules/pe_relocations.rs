@@ -1,0 +1,52 @@
+//! SW-PE-RELOCATIONS: the ASLR that the flags promise can happen.
+
+use inspect::facts::Pe;
+
+use crate::rule::{Check, Judgement, Rule};
+use crate::{Policy, Subject};
+
+/// `IMAGE_FILE_RELOCS_STRIPPED`
+const RELOCS_STRIPPED: u16 = 1;
+
+pub(crate) const RULE: Rule = Rule {
+    id: "SW-PE-RELOCATIONS",
+    why: "Without base relocations Windows loads the program at its fixed address and leaves every ASLR flag without effect.",
+    fix: "keep `.reloc`: no `strip -R .reloc`, no linker from before binutils 2.36",
+    check: Check::Pe(check),
+};
+
+fn check(pe: &Pe, _: &Subject, _: &Policy) -> Judgement {
+    let expected = "RELOCS_STRIPPED clear and at least one base relocation";
+    if pe.characteristics & RELOCS_STRIPPED != 0 {
+        return Judgement::fail(
+            format!("Characteristics {:#x}: RELOCS_STRIPPED", pe.characteristics),
+            expected,
+        );
+    }
+    let relocations = pe.base_relocations;
+    let observed = format!("{} base relocations in {} blocks", relocations.entries, relocations.blocks);
+    Judgement::require(relocations.entries > 0, observed, expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::Outcome;
+    use inspect::facts::BaseRelocations;
+
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn stripped_missing_and_padding_only_relocations_fail() {
+        assert_ends(&judge_pe(&RULE, |_, _| ()), Outcome::Pass, "12 base relocations");
+        assert_ends(&judge_pe(&RULE, |pe, _| pe.characteristics |= 1), Outcome::Fail, "RELOCS_STRIPPED");
+        let none = BaseRelocations::default();
+        assert_ends(
+            &judge_pe(&RULE, |pe, _| pe.base_relocations = none),
+            Outcome::Fail,
+            "0 base relocations",
+        );
+        let padding = BaseRelocations { blocks: 1, entries: 0 };
+        assert_ends(&judge_pe(&RULE, |pe, _| pe.base_relocations = padding), Outcome::Fail, "in 1 blocks");
+    }
+}

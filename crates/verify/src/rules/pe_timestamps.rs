@@ -1,0 +1,70 @@
+//! SW-PE-TIMESTAMPS: no clock of the build machine inside.
+
+use inspect::facts::Pe;
+
+use crate::rule::{Check, Judgement, Rule};
+use crate::{Policy, Subject};
+
+/// `IMAGE_DEBUG_TYPE_REPRO`: the stamps are a hash of the contents.
+const REPRO: u32 = 16;
+
+pub(crate) const RULE: Rule = Rule {
+    id: "SW-PE-TIMESTAMPS",
+    why: "A clock in the file makes every build differ, so nobody can show that a released file came from its source.",
+    fix: "let `finish` set the stamps; a linker takes `-Wl,--no-insert-timestamp` or SOURCE_DATE_EPOCH",
+    check: Check::Pe(check),
+};
+
+fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
+    let allowed = policy.timestamps.iter().map(u32::to_string).collect::<Vec<_>>();
+    let expected = format!("one of {}, or a content hash marked by a Repro entry", allowed.join(", "));
+    if pe.debug.iter().any(|entry| entry.kind == REPRO) {
+        return Judgement::pass(
+            format!("content hash {:#x}, marked by a Repro entry", pe.timestamp),
+            expected,
+        );
+    }
+    let stamps = [("TimeDateStamp".to_owned(), pe.timestamp)]
+        .into_iter()
+        .chain(pe.debug.iter().map(|entry| (format!("debug entry of type {}", entry.kind), entry.timestamp)));
+    let wrong: Vec<_> = stamps
+        .filter(|(_, stamp)| !policy.timestamps.contains(stamp))
+        .map(|(place, stamp)| format!("{place} {stamp}"))
+        .collect();
+    Judgement::none_wrong(&wrong, format!("TimeDateStamp {}", pe.timestamp), expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::Outcome;
+    use inspect::facts::PeDebug;
+
+    use super::*;
+    use crate::testing::*;
+
+    fn entry(kind: u32, timestamp: u32) -> PeDebug {
+        PeDebug { kind, timestamp, signature: Vec::new(), pdb_path: None }
+    }
+
+    #[test]
+    fn a_clock_in_the_header_or_a_debug_entry_fails() {
+        assert_ends(&judge_pe(&RULE, |_, _| ()), Outcome::Pass, "TimeDateStamp 0");
+        assert_ends(&judge_pe(&RULE, |pe, _| pe.timestamp = 1_700_000_000), Outcome::Fail, "1700000000");
+        let debug = judge_pe(&RULE, |pe, _| pe.debug.push(entry(2, 1_700_000_000)));
+        assert_ends(&debug, Outcome::Fail, "debug entry of type 2 1700000000");
+    }
+
+    #[test]
+    fn the_callers_epoch_and_a_marked_hash_pass() {
+        let epoch = judge_pe(&RULE, |pe, policy| {
+            pe.timestamp = 1_700_000_000;
+            *policy = policy.clone().with_timestamp(1_700_000_000);
+        });
+        assert_ends(&epoch, Outcome::Pass, "1700000000");
+        let hash = judge_pe(&RULE, |pe, _| {
+            pe.timestamp = 0x9abc_def0;
+            pe.debug.push(entry(16, 0x9abc_def0));
+        });
+        assert_ends(&hash, Outcome::Pass, "content hash");
+    }
+}

@@ -1,0 +1,216 @@
+//! Whether a static program's start code relocates the program, told from the instructions alone.
+//!
+//! A static PIE has no loader: its own first instructions must walk the relocation table and compare every entry's
+//! type with `R_<machine>_RELATIVE`, before anything else runs. musl's `rcrt1.o` brings such code, `crt1.o` does not;
+//! headers, relocations and flags of the two results are alike (measured), and the second crashes at start.
+//! So the code that can be reached from the entry point, without jumps through memory, is searched for the compare.
+
+use std::collections::{HashSet, VecDeque};
+
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind};
+use inspect::facts::{Elf, ElfSegment};
+
+const PT_LOAD: u32 = 1;
+const PF_X: u32 = 1;
+const EM_X86_64: u16 = 62;
+const EM_AARCH64: u16 = 183;
+const R_X86_64_RELATIVE: u64 = 8;
+const R_AARCH64_RELATIVE: u32 = 0x403;
+
+/// How many instructions are looked at. musl's compare is among the first 120, glibc's among the first 1,500.
+const INSTRUCTIONS: usize = 4096;
+
+/// What the start code does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StartCode {
+    /// It compares with the machine's relative relocation type; address of the instruction.
+    Relocates(u64),
+    /// No reachable instruction does; how many were looked at.
+    DoesNotRelocate(usize),
+    /// The entry point is not in executable file contents.
+    NoCode,
+    /// A processor whose instructions are not known here.
+    UnknownMachine,
+}
+
+/// Follows the code from the entry point of `elf`, whose file is `bytes`.
+pub(crate) fn follow(elf: &Elf, bytes: &[u8]) -> StartCode {
+    let step = match elf.machine {
+        EM_AARCH64 => aarch64_step,
+        EM_X86_64 => x86_64_step,
+        _ => return StartCode::UnknownMachine,
+    };
+    let mut seen = HashSet::new();
+    // Breadth first: what runs early is found early, whatever big function is called later.
+    let mut waiting = VecDeque::from([elf.entry]);
+    while let Some(address) = waiting.pop_front() {
+        if seen.len() >= INSTRUCTIONS {
+            break;
+        }
+        let Some(code) = code_at(elf, bytes, address) else { continue };
+        if !seen.insert(address) {
+            continue;
+        }
+        let Some(step) = step(code, address) else { continue };
+        if step.compares_with_relative {
+            return StartCode::Relocates(address);
+        }
+        waiting.extend(step.next.into_iter().flatten());
+    }
+    if seen.is_empty() { StartCode::NoCode } else { StartCode::DoesNotRelocate(seen.len()) }
+}
+
+/// One instruction, as far as it matters here.
+struct Step {
+    compares_with_relative: bool,
+    /// The instruction behind it and the one it jumps to or calls.
+    next: [Option<u64>; 2],
+}
+
+/// The file's bytes from `address` to the end of its executable segment.
+fn code_at<'a>(elf: &Elf, bytes: &'a [u8], address: u64) -> Option<&'a [u8]> {
+    let inside = |segment: &&ElfSegment| {
+        let distance = address.checked_sub(segment.virtual_address);
+        segment.kind == PT_LOAD
+            && segment.flags & PF_X != 0
+            && distance.is_some_and(|distance| distance < segment.file_size)
+    };
+    let segment = elf.segments.iter().find(inside)?;
+    let distance = address - segment.virtual_address;
+    let start = usize::try_from(segment.offset.checked_add(distance)?).ok()?;
+    let end = usize::try_from(segment.offset.checked_add(segment.file_size)?).ok()?;
+    bytes.get(start..end.min(bytes.len()))
+}
+
+/// Encodings from the Arm Architecture Reference Manual for A-profile, C4.1.
+fn aarch64_step(code: &[u8], address: u64) -> Option<Step> {
+    let word = u32::from_le_bytes(*code.first_chunk()?);
+    let after = address.checked_add(4);
+    let jump = |bits: u32, low: u32| Some(address.wrapping_add_signed(branch_offset(word, bits, low)));
+    // CMP (immediate), 64 or 32 bit, unshifted: SUBS to the zero register.
+    let compares_with_relative = word & 0x7fff_fc1f == 0x7100_001f | (R_AARCH64_RELATIVE << 10);
+    let next = match word {
+        // B
+        _ if word & 0xfc00_0000 == 0x1400_0000 => [None, jump(26, 0)],
+        // BL
+        _ if word & 0xfc00_0000 == 0x9400_0000 => [after, jump(26, 0)],
+        // B.cond, CBZ, CBNZ
+        _ if word & 0xff00_0000 == 0x5400_0000 || word & 0x7e00_0000 == 0x3400_0000 => [after, jump(19, 5)],
+        // TBZ, TBNZ
+        _ if word & 0x7e00_0000 == 0x3600_0000 => [after, jump(14, 5)],
+        // BLR comes back; BR and RET do not.
+        _ if word & 0xffff_fc1f == 0xd63f_0000 => [after, None],
+        _ if word & 0xfe00_0000 == 0xd600_0000 => [None, None],
+        // UDF: data, or the end of a function that does not return.
+        _ if word & 0xffff_0000 == 0 => [None, None],
+        _ => [after, None],
+    };
+    Some(Step { compares_with_relative, next })
+}
+
+/// The signed byte offset in `bits` bits of `word` from bit `low` on.
+fn branch_offset(word: u32, bits: u32, low: u32) -> i64 {
+    let field = i64::from(word >> low) << (64 - bits);
+    (field >> (64 - bits)) * 4
+}
+
+fn x86_64_step(code: &[u8], address: u64) -> Option<Step> {
+    // The longest instruction has 15 bytes.
+    let code = &code[..code.len().min(15)];
+    let instruction = Decoder::with_ip(64, code, address, DecoderOptions::NONE).decode();
+    if instruction.is_invalid() {
+        return None;
+    }
+    let after = Some(instruction.next_ip());
+    let target = direct_target(&instruction);
+    let next = match instruction.flow_control() {
+        FlowControl::Next | FlowControl::IndirectCall | FlowControl::Interrupt => [after, None],
+        FlowControl::UnconditionalBranch => [None, target],
+        FlowControl::ConditionalBranch | FlowControl::Call => [after, target],
+        FlowControl::Return | FlowControl::IndirectBranch => [None, None],
+        FlowControl::XbeginXabortXend | FlowControl::Exception => [None, None],
+    };
+    Some(Step { compares_with_relative: compares_with(&instruction, R_X86_64_RELATIVE), next })
+}
+
+fn direct_target(instruction: &Instruction) -> Option<u64> {
+    matches!(instruction.op0_kind(), OpKind::NearBranch64).then(|| instruction.near_branch64())
+}
+
+fn compares_with(instruction: &Instruction, value: u64) -> bool {
+    let immediate = matches!(
+        instruction.op1_kind(),
+        OpKind::Immediate8 | OpKind::Immediate8to32 | OpKind::Immediate8to64 | OpKind::Immediate32to64
+    );
+    instruction.mnemonic() == Mnemonic::Cmp && immediate && instruction.immediate(1) == value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{elf_facts, elf_of};
+
+    /// A program whose only segment holds `code`, at address 0x1000.
+    fn program(machine: u16, code: &[u8]) -> Elf {
+        let mut facts = elf_facts();
+        let elf = elf_of(&mut facts);
+        elf.machine = machine;
+        elf.entry = 0x1000;
+        let size = code.len() as u64;
+        elf.segments = vec![ElfSegment {
+            kind: PT_LOAD,
+            flags: PF_X,
+            offset: 0,
+            virtual_address: 0x1000,
+            physical_address: 0x1000,
+            file_size: size,
+            memory_size: size,
+            alignment: 0x1000,
+        }];
+        elf.clone()
+    }
+
+    fn aarch64(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn a_compare_behind_a_branch_is_found() {
+        // b +8; udf; cmp x4, #0x403; ret
+        let code = aarch64(&[0x1400_0002, 0, 0xf110_0c9f, 0xd65f_03c0]);
+        assert_eq!(follow(&program(EM_AARCH64, &code), &code), StartCode::Relocates(0x1008));
+        // xor ebp,ebp; call +1; hlt; cmp rcx, 8
+        let code = [0x31, 0xed, 0xe8, 1, 0, 0, 0, 0xf4, 0x48, 0x83, 0xf9, 8];
+        assert_eq!(follow(&program(EM_X86_64, &code), &code), StartCode::Relocates(0x1008));
+    }
+
+    #[test]
+    fn a_compare_that_nothing_leads_to_does_not_count() {
+        // ret; cmp x4, #0x403
+        let code = aarch64(&[0xd65f_03c0, 0xf110_0c9f]);
+        assert_eq!(follow(&program(EM_AARCH64, &code), &code), StartCode::DoesNotRelocate(1));
+        // ret; cmp rcx, 8
+        let code = [0xc3, 0x48, 0x83, 0xf9, 8];
+        assert_eq!(follow(&program(EM_X86_64, &code), &code), StartCode::DoesNotRelocate(1));
+    }
+
+    #[test]
+    fn a_loop_ends_and_a_compare_with_another_number_does_not_count() {
+        // cmp x4, #0x404; b -4
+        let code = aarch64(&[0xf110_109f, 0x17ff_ffff]);
+        assert_eq!(follow(&program(EM_AARCH64, &code), &code), StartCode::DoesNotRelocate(2));
+    }
+
+    #[test]
+    fn an_entry_outside_of_code_and_an_unknown_machine_are_said() {
+        let code = aarch64(&[0xd65f_03c0]);
+        let mut elf = program(EM_AARCH64, &code);
+        elf.entry = u64::MAX;
+        assert_eq!(follow(&elf, &code), StartCode::NoCode);
+        elf.segments[0].offset = u64::MAX;
+        elf.entry = 0x1000;
+        assert_eq!(follow(&elf, &code), StartCode::NoCode);
+        elf.machine = 243;
+        assert_eq!(follow(&elf, &code), StartCode::UnknownMachine);
+    }
+}
