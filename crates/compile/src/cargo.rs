@@ -152,3 +152,142 @@ fn is_progress(line: &str) -> bool {
     let word = line.trim_start();
     line.starts_with(' ') && verbs.iter().any(|verb| word.starts_with(&format!("{verb} ")))
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use artifact::Target;
+
+    use super::*;
+    use crate::flags::LinkerKind;
+
+    /// A request for `target` as a plan makes it.
+    pub(crate) fn request(target: Target) -> CompileRequest {
+        CompileRequest {
+            target,
+            package: "product".to_owned(),
+            binary: "productd".to_owned(),
+            profile: "release".to_owned(),
+            features: vec!["one".to_owned(), "two".to_owned()],
+            default_features: false,
+            workspace_root: PathBuf::from("/home/someone/work"),
+            target_dir: PathBuf::from("/home/someone/work/target/host"),
+            source_date_epoch: 1_700_000_000,
+            glibc_floor: Some("2.31".to_owned()),
+        }
+    }
+
+    /// A container's layout.
+    pub(crate) fn layout() -> Layout {
+        let [source, target_dir, cargo_home, sysroot] =
+            ["/src", "/target", "/cargo", "/rust"].map(str::to_owned);
+        Layout { source, target_dir, cargo_home, sysroot }
+    }
+
+    fn compilers() -> Compilers {
+        Compilers {
+            linker: "some-gcc".to_owned(),
+            linker_kind: LinkerKind::Driver,
+            c: Some("some-gcc".to_owned()),
+            cxx: None,
+            ar: None,
+            path: "/usr/bin:/bin".to_owned(),
+            env: BTreeMap::from([("ZIG".to_owned(), "1".to_owned())]),
+        }
+    }
+
+    #[test]
+    fn the_arguments_keep_the_lock_and_the_network_off_for_every_target() {
+        for target in Target::all() {
+            let CargoCommand { program, args, .. } = command(&request(target), &layout(), &compilers());
+            assert_eq!(program, "/rust/bin/cargo");
+            let expected = format!(
+                "build --locked --offline --message-format json-render-diagnostics --target {} --profile release \
+                 --package product --bin productd --no-default-features --features one,two",
+                target.triple()
+            );
+            assert_eq!(args.join(" "), expected);
+        }
+    }
+
+    #[test]
+    fn the_environment_is_whole_and_about_the_target() {
+        let env = command(&request(Target::Aarch64Linux), &layout(), &compilers()).env;
+        let expected = [
+            ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "some-gcc"),
+            ("CC_aarch64_unknown_linux_gnu", "some-gcc"),
+            ("PATH", "/rust/bin:/usr/bin:/bin"),
+            ("HOME", "/target/home"),
+            ("TMPDIR", "/target/tmp"),
+            ("CARGO_HOME", "/cargo"),
+            ("CARGO_TARGET_DIR", "/target"),
+            ("CARGO_INCREMENTAL", "0"),
+            ("CARGO_NET_OFFLINE", "true"),
+            ("LC_ALL", "C.UTF-8"),
+            ("TZ", "UTC"),
+            ("SOURCE_DATE_EPOCH", "1700000000"),
+            ("RUSTC", "/rust/bin/rustc"),
+            ("RUSTC_WRAPPER", ""),
+            ("RUSTC_WORKSPACE_WRAPPER", ""),
+            ("ZIG", "1"),
+        ];
+        for (name, value) in expected {
+            assert_eq!(env.get(name).map(String::as_str), Some(value), "{name}");
+        }
+        assert!(env["CARGO_ENCODED_RUSTFLAGS"].contains("--remap-path-prefix=/src=/src\u{1f}"));
+        assert!(env["CFLAGS_aarch64_unknown_linux_gnu"].contains("-ffile-prefix-map=/target=/src/target"));
+        assert!(!env.contains_key("AR_aarch64_unknown_linux_gnu") && !env.contains_key("RUSTFLAGS"));
+    }
+
+    fn artifact(name: &str, kind: &str, executable: &str) -> String {
+        serde_json::json!({
+            "reason": "compiler-artifact",
+            "package_id": "path+file:///src#product@0.1.0",
+            "manifest_path": "/src/Cargo.toml",
+            "target": {
+                "kind": [kind], "crate_types": [kind], "name": name, "src_path": "/src/src/main.rs",
+                "edition": "2024", "doc": true, "doctest": false, "test": true,
+            },
+            "profile": {
+                "opt_level": "3", "debuginfo": 0, "debug_assertions": false, "overflow_checks": false, "test": false,
+            },
+            "features": [], "filenames": [], "executable": executable, "fresh": false,
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn the_executable_is_the_binary_that_was_asked_for() {
+        let mut messages = Messages::default();
+        for (name, kind, path) in [
+            ("productd", "custom-build", "/target/release/build/product/build-script"),
+            ("productd", "bin", "/target/aarch64-unknown-linux-gnu/release/productd"),
+            ("other", "bin", "/target/aarch64-unknown-linux-gnu/release/other"),
+        ] {
+            assert_eq!(messages.take("productd", &artifact(name, kind, path)), None);
+        }
+        assert_eq!(messages.take("productd", r#"{"reason":"build-finished","success":true}"#), None);
+        assert_eq!(messages.take("productd", "not cargo's"), Some("not cargo's"));
+        let path = "/target/aarch64-unknown-linux-gnu/release/productd";
+        assert_eq!(messages, Messages { executable: Some(path.to_owned()), crates_done: 3 });
+        let here = "/home/someone/work/target/host/aarch64-unknown-linux-gnu/release/productd";
+        let request = request(Target::Aarch64Linux);
+        assert_eq!(on_this_machine(path, &layout(), &request), Some(PathBuf::from(here)));
+    }
+
+    #[test]
+    fn a_path_that_leads_out_of_the_target_folder_is_not_taken() {
+        for path in ["/etc/passwd", "/target/../etc/passwd", "/targets/productd", "target/productd"] {
+            assert_eq!(on_this_machine(path, &layout(), &request(Target::Aarch64Linux)), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_without_the_progress_around_it() {
+        let told = "   Compiling product v0.1.0 (/src)\nwarning: unused\n\nerror[E0308]: mismatched types\n  --> src/main.rs:1\n\
+                    \x20   Building [=>  ] 1/2\n\nerror: could not compile `product`\n";
+        let expected =
+            "error[E0308]: mismatched types\n  --> src/main.rs:1\n\nerror: could not compile `product`";
+        assert_eq!(error_text(told), expected);
+        assert_eq!(error_text(" no such word \n"), "no such word");
+    }
+}

@@ -71,3 +71,55 @@ pub(crate) fn shell_word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=/.,:+@%".contains(c);
     if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cargo::tests::layout;
+
+    const REMAPS: &str = "--remap-path-prefix=/src=/src --remap-path-prefix=/rust=/rust \
+                          --remap-path-prefix=/cargo=/cargo --remap-path-prefix=/target=/src/target";
+
+    fn flags(target: Target, linker: LinkerKind) -> String {
+        let flags = rust_flags(target, &layout(), linker).join(" ");
+        flags.strip_prefix(REMAPS).unwrap_or_else(|| panic!("{flags}")).trim().to_owned()
+    }
+
+    #[test]
+    fn each_target_and_linker_has_its_flags() {
+        let elf = "-Crelro-level=full -Clink-arg=-Wl,--build-id=sha1";
+        let lld = "-Crelro-level=full -Clink-arg=--build-id=sha1 -Clinker-flavor=ld.lld";
+        let static_pie = format!("{lld} -Crelocation-model=pie -Clink-self-contained=no");
+        let pe = "-Clink-arg=-Wl,--no-insert-timestamp";
+        for (target, linker, expected) in [
+            (Target::Aarch64Linux, LinkerKind::Driver, elf),
+            (Target::Aarch64Linux, LinkerKind::Zig, elf),
+            (Target::X86_64Linux, LinkerKind::Driver, elf),
+            (Target::X86_64Linux, LinkerKind::Zig, elf),
+            (Target::X86_64LinuxMusl, LinkerKind::Lld, lld),
+            (Target::Aarch64LinuxMusl, LinkerKind::LldStaticPie, &static_pie),
+            (Target::X86_64Windows, LinkerKind::Driver, pe),
+            (Target::X86_64Windows, LinkerKind::Zig, ""),
+        ] {
+            assert_eq!(flags(target, linker), expected, "{target} {linker:?}");
+        }
+    }
+
+    #[test]
+    fn the_longest_prefix_comes_last_and_so_wins() {
+        let nested = Layout {
+            source: "/home/me/work".to_owned(),
+            target_dir: "/home/me/work/target/zig/aarch64-linux".to_owned(),
+            cargo_home: "/home/me/work/cargo".to_owned(),
+            sysroot: "/home/me".to_owned(),
+        };
+        let to: Vec<_> = prefixes(&nested).into_iter().map(|(_, to)| to).collect();
+        assert_eq!(to, ["/rust", "/src", "/cargo", "/src/target"]);
+    }
+
+    #[test]
+    fn c_flags_survive_spaces_and_quotes() {
+        let layout = Layout { source: "/it's here".to_owned(), ..layout() };
+        assert!(c_flags(&layout).contains(r"'-ffile-prefix-map=/it'\''s here=/src'"), "{}", c_flags(&layout));
+    }
+}

@@ -44,7 +44,7 @@ impl Compilers {
             linker: driver.to_owned(),
             linker_kind: LinkerKind::Driver,
             c: Some(driver.to_owned()),
-            cxx: Some(driver.replace("gcc", "g++")),
+            cxx: Some(if driver == "cc" { "c++".to_owned() } else { driver.replace("gcc", "g++") }),
             ar: None,
             path: path.to_owned(),
             env: BTreeMap::new(),
@@ -131,4 +131,90 @@ fn write_executable(folder: &Path, name: &str, text: &str) -> Result<(), Error> 
         .open(&private)
         .and_then(|mut file| file.write_all(text.as_bytes()));
     written.and_then(|()| fs::rename(&private, &path)).map_err(|cause| Error::io(&path, cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cargo::tests::{layout, request};
+    use crate::command::{self, CommandLine};
+
+    #[test]
+    fn gcc_links_what_needs_a_c_library_and_rust_lld_what_brings_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let compilers = |target, driver| {
+            let request = CompileRequest { target_dir: folder.path().to_owned(), ..request(target) };
+            Compilers::gcc(driver, "/bin", &request, &layout()).unwrap()
+        };
+        let gnu = compilers(Target::Aarch64Linux, "aarch64-linux-gnu-gcc");
+        assert_eq!((gnu.linker.as_str(), gnu.linker_kind), ("aarch64-linux-gnu-gcc", LinkerKind::Driver));
+        assert_eq!(gnu.cxx.as_deref(), Some("aarch64-linux-gnu-g++"));
+        assert_eq!(compilers(Target::X86_64Linux, "cc").cxx.as_deref(), Some("c++"));
+        let musl = compilers(Target::X86_64LinuxMusl, "cc");
+        assert_eq!((musl.linker.as_str(), musl.linker_kind), ("rust-lld", LinkerKind::Lld));
+        let musl = compilers(Target::Aarch64LinuxMusl, "cc");
+        assert_eq!(musl.linker_kind, LinkerKind::LldStaticPie);
+        assert!(musl.linker.starts_with("/target/tools/") && musl.linker.ends_with("/ld-static-pie"));
+    }
+
+    #[test]
+    fn a_script_is_where_the_builder_is_told_and_another_text_is_another_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let request =
+            CompileRequest { target_dir: folder.path().to_owned(), ..request(Target::Aarch64LinuxMusl) };
+        let write = |text: &str| script(&request, &layout(), "name", text).unwrap();
+        let place = write("one");
+        assert_eq!(place, write("one"));
+        assert_ne!(place, write("two"));
+        let here = folder.path().join(place.strip_prefix("/target/").unwrap());
+        assert_eq!(fs::read_to_string(here).unwrap(), "one");
+    }
+
+    /// Runs dlltool.sh for a crate, with a dlltool that writes down its arguments as the library.
+    fn dlltool(crate_name: &str, dll: &str, folder: &Path) -> String {
+        let real = r#"sh -c 'for last; do [ "$before" = -l ] && library=$last; before=$last; done; echo "$@" >"$library"' sh"#;
+        let text = format!("#!/bin/sh\nreal_dlltool() {{ {real} \"$@\"; }}\n{}", include_str!("dlltool.sh"));
+        write_executable(folder, "dlltool", &text).unwrap();
+        fs::write(folder.join("some.def"), "EXPORTS").unwrap();
+        let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+        let command = CommandLine {
+            program: path("dlltool"),
+            args: [
+                "-d",
+                &path("some.def"),
+                "-D",
+                dll,
+                "-l",
+                &path("some.lib"),
+                "-m",
+                "i386:x86-64",
+                "-f",
+                "--64",
+            ]
+            .into_iter()
+            .chain(["--no-leading-underscore", "--temp-prefix", &path("some.lib")])
+            .map(str::to_owned)
+            .collect(),
+            env: BTreeMap::from([
+                ("PATH".to_owned(), "/usr/bin:/bin".to_owned()),
+                ("CARGO_CRATE_NAME".to_owned(), crate_name.to_owned()),
+            ]),
+            inherits_env: false,
+            folder: folder.to_owned(),
+        };
+        let mut told = String::new();
+        let ended = command::run(&command, &mut |_, line| told.push_str(line)).unwrap();
+        assert!(ended.success, "{told}");
+        fs::read_to_string(folder.join("some.lib")).unwrap()
+    }
+
+    #[test]
+    fn import_libraries_are_named_after_crate_and_dll_and_never_after_a_folder() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let first = dlltool("sound", "user32.dll", one.path());
+        assert_eq!(first, dlltool("sound", "user32.dll", two.path()));
+        assert!(first.contains("sound_user32_dll") && first.contains("-m i386:x86-64 -f --64"), "{first}");
+        assert_ne!(first, dlltool("light", "user32.dll", one.path()), "one DLL, two crates");
+        assert_ne!(first, dlltool("sound", "kernel32.dll", one.path()), "one crate, two DLLs");
+    }
 }

@@ -105,3 +105,51 @@ pub(crate) fn lock_error(lock: &std::path::Path, told: &str) -> Error {
     Error::new(ErrorKind::LockOutOfDate, message)
         .with_hint("run `cargo update --workspace` and commit Cargo.lock")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cargo::tests::{layout, request};
+    use artifact::Target;
+
+    fn watched(success: bool, stderr: &str, executable: Option<&str>) -> Watched {
+        let executable = executable.map(str::to_owned);
+        Watched {
+            ended: Ended { success, code: Some(101), status: "exit status: 101".to_owned() },
+            stderr: stderr.to_owned(),
+            messages: Messages { executable, crates_done: 1 },
+        }
+    }
+
+    fn kind(watched: &Watched) -> ErrorKind {
+        watched.executable(&request(Target::X86_64Windows), &layout()).unwrap_err().kind()
+    }
+
+    #[test]
+    fn a_compile_error_holds_the_compilers_words_and_the_target() {
+        let watched = watched(false, "error[E0308]: mismatched types\n", None);
+        let error = watched.executable(&request(Target::X86_64Windows), &layout()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CompileFailed);
+        let message = error.to_string();
+        assert!(
+            message.contains("x86_64-windows") && message.contains("error[E0308]: mismatched"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn cargos_own_refusals_have_their_kinds() {
+        let lock =
+            "error: cannot update the lock file /src/Cargo.lock because --locked was passed to prevent this";
+        assert_eq!(kind(&watched(false, lock, None)), ErrorKind::LockOutOfDate);
+        let offline =
+            "error: no matching package named `serde` found\nAs a reminder, you're using offline mode";
+        assert_eq!(kind(&watched(false, offline, None)), ErrorKind::FetchFailed);
+    }
+
+    #[test]
+    fn success_without_the_executable_is_an_error() {
+        assert_eq!(kind(&watched(true, "", None)), ErrorKind::NoExecutable);
+        assert_eq!(kind(&watched(true, "", Some("/elsewhere/productd.exe"))), ErrorKind::NoExecutable);
+    }
+}
