@@ -1,0 +1,6 @@
+//! The gate on real files: small ones in `fixtures/`, and the same with one field changed.
+
+mod independent;
+mod mutations;
+mod rust_programs;
+mod support;

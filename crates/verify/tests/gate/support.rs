@@ -1,0 +1,176 @@
+//! The fixtures, the policies they pass under, and edits of single fields. Nothing here uses the readers under test:
+//! offsets come from the ELF gABI and the PE/COFF specification.
+
+use std::path::Path;
+
+use artifact::Target;
+use seaworthy_verify::Policy;
+
+/// A passing file of `fixtures/`, see `make.sh` there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fixture {
+    Glibc,
+    Musl,
+    MuslX86,
+    Freestanding,
+    Console,
+}
+
+impl Fixture {
+    pub(crate) const ALL: [Fixture; 5] =
+        [Fixture::Glibc, Fixture::Musl, Fixture::MuslX86, Fixture::Freestanding, Fixture::Console];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Fixture::Glibc => "aarch64-glibc",
+            Fixture::Musl => "aarch64-musl",
+            Fixture::MuslX86 => "x86_64-musl",
+            Fixture::Freestanding => "x86_64-freestanding",
+            Fixture::Console => "x86_64-console.exe",
+        }
+    }
+
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        read(self.name())
+    }
+
+    /// The target's default; the fixture of glibc was linked on Debian 12, and the Windows one has a build-id.
+    pub(crate) fn policy(self) -> Policy {
+        match self {
+            Fixture::Glibc => {
+                let mut policy = Policy::for_target(Target::Aarch64Linux);
+                policy.glibc_floor = Some("2.34".to_owned());
+                policy
+            }
+            Fixture::Musl => Policy::for_target(Target::Aarch64LinuxMusl),
+            Fixture::MuslX86 | Fixture::Freestanding => Policy::for_target(Target::X86_64LinuxMusl),
+            Fixture::Console => {
+                let mut policy = Policy::for_target(Target::X86_64Windows);
+                policy.build_id = true;
+                policy
+            }
+        }
+    }
+}
+
+pub(crate) fn read(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+// ---- Any file ----------------------------------------------------------------------------------------------------
+
+pub(crate) fn number(bytes: &[u8], offset: usize, size: usize) -> u64 {
+    bytes[offset..offset + size].iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+pub(crate) fn put(bytes: &mut [u8], offset: usize, size: usize, value: u64) {
+    bytes[offset..offset + size].copy_from_slice(&value.to_le_bytes()[..size]);
+}
+
+/// Changes one number in place.
+pub(crate) fn change(bytes: &mut [u8], offset: usize, size: usize, with: impl Fn(u64) -> u64) {
+    let value = with(number(bytes, offset, size));
+    put(bytes, offset, size, value);
+}
+
+/// Writes `new` over the only place where `old` stands.
+pub(crate) fn overwrite(bytes: &mut [u8], old: &str, new: &str) {
+    assert_eq!(old.len(), new.len());
+    let places: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(old.as_bytes())).collect();
+    assert_eq!(places.len(), 1, "`{old}` stands at {places:?}");
+    bytes[places[0]..][..new.len()].copy_from_slice(new.as_bytes());
+}
+
+// ---- ELF, 64-bit little endian -----------------------------------------------------------------------------------
+
+pub(crate) const EI_OSABI: usize = 7;
+pub(crate) const E_TYPE: usize = 16;
+pub(crate) const E_MACHINE: usize = 18;
+pub(crate) const E_ENTRY: usize = 24;
+
+pub(crate) const PT_LOAD: u64 = 1;
+pub(crate) const PT_DYNAMIC: u64 = 2;
+pub(crate) const PT_NOTE: u64 = 4;
+pub(crate) const PT_GNU_STACK: u64 = 0x6474_e551;
+pub(crate) const PT_GNU_RELRO: u64 = 0x6474_e552;
+pub(crate) const P_FLAGS: usize = 4;
+pub(crate) const P_MEMSZ: usize = 40;
+
+pub(crate) const SH_FLAGS: usize = 8;
+
+/// Offsets of the program headers of a type.
+pub(crate) fn segments(bytes: &[u8], kind: u64) -> Vec<usize> {
+    let (table, size, count) = (number(bytes, 32, 8), number(bytes, 54, 2), number(bytes, 56, 2));
+    let headers = (0..count).map(|index| (table + index * size) as usize);
+    headers.filter(|header| number(bytes, *header, 4) == kind).collect()
+}
+
+pub(crate) fn segment(bytes: &[u8], kind: u64) -> usize {
+    segments(bytes, kind)[0]
+}
+
+/// The offset of the program header that loads code.
+pub(crate) fn code_segment(bytes: &[u8]) -> usize {
+    let loaded = segments(bytes, PT_LOAD);
+    loaded
+        .into_iter()
+        .find(|header| number(bytes, header + P_FLAGS, 4) & 1 != 0)
+        .expect("some code is loaded")
+}
+
+/// The offset of the section header of that name.
+pub(crate) fn section(bytes: &[u8], name: &str) -> usize {
+    let (table, size, count) = (number(bytes, 40, 8), number(bytes, 58, 2), number(bytes, 60, 2));
+    let header = |index: u64| (table + index * size) as usize;
+    let names = number(bytes, header(number(bytes, 62, 2)) + 24, 8);
+    let wanted = [name.as_bytes(), b"\0"].concat();
+    let named = |at: &usize| bytes[(names + number(bytes, *at, 4)) as usize..].starts_with(&wanted);
+    (0..count).map(header).find(named).expect("the section is in the fixture")
+}
+
+/// The offset of the value of a dynamic entry; its tag is eight bytes before.
+pub(crate) fn dynamic(bytes: &[u8], tag: u64) -> usize {
+    let start = number(bytes, segment(bytes, PT_DYNAMIC) + 8, 8) as usize;
+    let mut entries = (start..).step_by(16).take_while(|at| number(bytes, *at, 8) != 0);
+    entries.find(|at| number(bytes, *at, 8) == tag).expect("the tag is in the fixture") + 8
+}
+
+// ---- PE32+ -------------------------------------------------------------------------------------------------------
+
+pub(crate) const TIME_DATE_STAMP: usize = 8;
+pub(crate) const CHARACTERISTICS: usize = 22;
+pub(crate) const CHECKSUM: usize = 24 + 64;
+pub(crate) const SUBSYSTEM: usize = 24 + 68;
+pub(crate) const DLL_CHARACTERISTICS: usize = 24 + 70;
+pub(crate) const BASE_RELOCATION_DIRECTORY: usize = 24 + 112 + 5 * 8;
+
+pub(crate) const SECTION_CHARACTERISTICS: usize = 36;
+
+/// The offset of a field of the headers, counted from the `PE` signature.
+pub(crate) fn pe(bytes: &[u8], field: usize) -> usize {
+    number(bytes, 0x3c, 4) as usize + field
+}
+
+/// The offset of the section header of that name.
+pub(crate) fn pe_section(bytes: &[u8], name: &str) -> usize {
+    let first = pe(bytes, 24) + number(bytes, pe(bytes, 20), 2) as usize;
+    let count = number(bytes, pe(bytes, 6), 2) as usize;
+    let mut wanted = name.as_bytes().to_vec();
+    wanted.resize(8, 0);
+    let mut headers = (0..count).map(|index| first + index * 40);
+    headers.find(|at| bytes[*at..].starts_with(&wanted)).expect("the section is in the fixture")
+}
+
+/// Writes the checksum of the file as it is: the sum of all 16-bit words with end-around carry, plus the size.
+pub(crate) fn put_checksum(bytes: &mut [u8]) {
+    let field = pe(bytes, CHECKSUM);
+    put(bytes, field, 4, 0);
+    let words = bytes.chunks(2).map(|word| number(word, 0, word.len()));
+    let sum = words.fold(0, |sum, word| {
+        let sum = sum + word;
+        (sum & 0xffff) + (sum >> 16)
+    });
+    let size = bytes.len() as u64;
+    put(bytes, field, 4, sum + size);
+}
