@@ -1,1 +1,54 @@
-//! Seaworthy: inspect.
+//! Facts about ELF and PE files, read from hostile bytes in bounded time and memory.
+//!
+//! ```
+//! let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+//! let facts = inspect::inspect(&bytes).unwrap();
+//! assert!(facts.anomalies.is_empty());
+//! println!("{}", inspect::dump(&facts));
+//! ```
+//!
+//! [`inspect`] reads the bytes itself and never outside of them; [`second_opinion`] asks goblin,
+//! which shares no code with it. [`open`] gives the files of a folder or an archive as inputs.
+
+mod bytes;
+mod constants;
+mod dump;
+mod elf;
+mod error;
+pub mod facts;
+mod inputs;
+mod limits;
+mod names;
+mod pe;
+mod second_opinion;
+
+use artifact::Digest;
+
+pub use dump::{dump, headline};
+pub use error::{Error, ErrorKind};
+pub use facts::Facts;
+pub use inputs::{Input, InputLimits, looks_like_a_program, open};
+pub use second_opinion::{Disagreement, second_opinion};
+
+use facts::Binary;
+
+/// Reads everything that is asked of a program from its bytes.
+///
+/// An unreadable header is an error; a damaged, cut-off or too large part is an anomaly among the facts.
+pub fn inspect(bytes: &[u8]) -> Result<Facts, Error> {
+    let (binary, anomalies) = match bytes {
+        [0x7f, b'E', b'L', b'F', ..] => {
+            let (elf, anomalies) = elf::read(bytes)?;
+            (Binary::Elf(Box::new(elf)), anomalies)
+        }
+        [b'M', b'Z', ..] => {
+            let (pe, anomalies) = pe::read(bytes)?;
+            (Binary::Pe(Box::new(pe)), anomalies)
+        }
+        _ => {
+            return Err(Error::new(ErrorKind::NotAProgram, "neither an ELF nor a PE file")
+                .with_hint("name a program, a shared library, or an archive or folder that holds some"));
+        }
+    };
+    Ok(Facts { digest: Digest::of(bytes), size: bytes.len() as u64, binary, anomalies })
+}

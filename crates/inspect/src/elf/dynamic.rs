@@ -1,0 +1,252 @@
+//! The dynamic section, and the tables it points to: libraries, versions, relocations.
+
+use std::collections::BTreeMap;
+
+use crate::constants::elf as constants;
+
+use super::{Image, symbols};
+use crate::bytes::Survey;
+use crate::facts::{DynamicEntry, Elf, NeededVersion, RelocationCount, VersionDefinition, VersionNeed};
+
+/// The tables that dynamic tags point to, as virtual addresses.
+#[derive(Default)]
+pub(super) struct Tables {
+    /// `DT_STRTAB` with its size.
+    pub(super) strings: Option<(u64, u64)>,
+    /// The same in the file: offset and end.
+    strings_in_file: Option<(u64, u64)>,
+    pub(super) symbols: Option<u64>,
+    pub(super) hash: Option<u64>,
+    pub(super) gnu_hash: Option<u64>,
+    pub(super) version_table: Option<u64>,
+    /// What a symbol's version index means.
+    pub(super) versions: BTreeMap<u16, Version>,
+}
+
+/// One version, needed or defined.
+pub(super) struct Version {
+    pub(super) name: String,
+    /// Where it is needed from; `None` where this file defines it.
+    pub(super) library: Option<String>,
+}
+
+impl Tables {
+    /// The text at `offset` of the dynamic string table.
+    pub(super) fn text(
+        &self,
+        image: Image<'_>,
+        survey: &mut Survey,
+        part: &str,
+        offset: u32,
+    ) -> Option<String> {
+        let (start, end) = self.strings_in_file?;
+        survey.text(image.bytes, part, start.checked_add(u64::from(offset))?, end)
+    }
+}
+
+/// Reads everything behind `PT_DYNAMIC`.
+pub(super) fn read(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) {
+    elf.dynamic = entries(image, elf, survey);
+    if elf.dynamic.is_empty() {
+        return;
+    }
+    let mut tables = tables(image, elf, survey);
+    name_entries(image, elf, &tables, survey);
+    elf.relocations = relocations(elf);
+    read_needed_versions(image, elf, &mut tables, survey);
+    read_defined_versions(image, elf, &mut tables, survey);
+    symbols::read(image, elf, &tables, survey);
+}
+
+fn entries(image: Image<'_>, elf: &Elf, survey: &mut Survey) -> Vec<DynamicEntry> {
+    const PART: &str = "dynamic section";
+    let segment = elf.segments.iter().find(|segment| segment.kind == constants::PT_DYNAMIC);
+    let section = elf.sections.iter().find(|section| section.kind == constants::SHT_DYNAMIC);
+    let (start, length) = match (segment, section) {
+        (Some(segment), _) => (segment.offset, segment.file_size),
+        (None, Some(section)) => (section.offset, section.size),
+        (None, None) => return Vec::new(),
+    };
+    let size = 2 * image.word_size();
+    let mut entries = Vec::new();
+    for index in 0..length / size {
+        if !survey.admit(PART) {
+            return entries;
+        }
+        let Some(offset) = start.checked_add(index * size) else { break };
+        let (Some(tag), Some(value)) = (image.word(offset), image.word(offset + image.word_size())) else {
+            survey.anomaly(PART, format!("entry {index} is outside the file"));
+            return entries;
+        };
+        // Tags are signed, and those of the system and the processor need the sign of their class.
+        let tag = if image.wide { tag as i64 } else { i64::from(tag as u32 as i32) };
+        if tag == 0 {
+            return entries;
+        }
+        entries.push(DynamicEntry { tag, value, text: None });
+    }
+    if length > 0 {
+        survey.anomaly(PART, "no DT_NULL ends it");
+    }
+    entries
+}
+
+/// The value of the first entry with `tag`.
+fn value(elf: &Elf, tag: i64) -> Option<u64> {
+    elf.dynamic.iter().find(|entry| entry.tag == tag).map(|entry| entry.value)
+}
+
+fn tables(image: Image<'_>, elf: &Elf, survey: &mut Survey) -> Tables {
+    let strings = value(elf, constants::DT_STRTAB).zip(value(elf, constants::DT_STRSZ));
+    let strings_in_file = strings.and_then(|(address, size)| {
+        let (offset, _) = image.locate(elf, address)?;
+        Some((offset, offset.checked_add(size)?))
+    });
+    if let (Some((address, _)), None) = (strings, strings_in_file) {
+        survey.anomaly("dynamic section", format!("DT_STRTAB {address:#x} is in no segment"));
+    }
+    Tables {
+        strings,
+        strings_in_file,
+        symbols: value(elf, constants::DT_SYMTAB),
+        hash: value(elf, constants::DT_HASH),
+        gnu_hash: value(elf, constants::DT_GNU_HASH),
+        version_table: value(elf, constants::DT_VERSYM),
+        versions: BTreeMap::new(),
+    }
+}
+
+fn name_entries(image: Image<'_>, elf: &mut Elf, tables: &Tables, survey: &mut Survey) {
+    for entry in &mut elf.dynamic {
+        let named = [constants::DT_NEEDED, constants::DT_SONAME, constants::DT_RPATH, constants::DT_RUNPATH];
+        if !named.contains(&entry.tag) {
+            continue;
+        }
+        let offset = u32::try_from(entry.value).ok();
+        entry.text = offset.and_then(|offset| tables.text(image, survey, "dynamic section", offset));
+        let Some(text) = entry.text.clone() else {
+            survey.anomaly("dynamic section", format!("tag {:#x} names no text", entry.tag));
+            continue;
+        };
+        match entry.tag {
+            constants::DT_NEEDED => elf.needed.push(text),
+            constants::DT_SONAME => elf.soname = Some(text),
+            constants::DT_RPATH => elf.rpath = Some(text),
+            _ => elf.runpath = Some(text),
+        }
+    }
+}
+
+fn relocations(elf: &Elf) -> RelocationCount {
+    let entries_of = |size: i64, entry: i64| {
+        let (size, entry) = (value(elf, size).unwrap_or(0), value(elf, entry).unwrap_or(0));
+        size.checked_div(entry).unwrap_or(0)
+    };
+    let plt_entry = match value(elf, constants::DT_PLTREL) {
+        Some(kind) if kind == constants::DT_REL => {
+            if elf.class == 64 {
+                16
+            } else {
+                8
+            }
+        }
+        _ => {
+            if elf.class == 64 {
+                24
+            } else {
+                12
+            }
+        }
+    };
+    let entries = entries_of(constants::DT_RELASZ, constants::DT_RELAENT)
+        .saturating_add(entries_of(constants::DT_RELSZ, constants::DT_RELENT))
+        .saturating_add(value(elf, constants::DT_PLTRELSZ).unwrap_or(0) / plt_entry);
+    RelocationCount { entries, packed_bytes: value(elf, constants::DT_RELRSZ).unwrap_or(0) }
+}
+
+/// The chain at `DT_VERNEED`. Offsets only grow, so a chain cannot run in circles.
+fn read_needed_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables, survey: &mut Survey) {
+    const PART: &str = "versions needed";
+    let Some(address) = value(elf, constants::DT_VERNEED) else { return };
+    let Some((mut offset, _)) = image.locate(elf, address) else {
+        survey.anomaly(PART, format!("DT_VERNEED {address:#x} is in no segment"));
+        return;
+    };
+    let bytes = image.bytes;
+    for _ in 0..value(elf, constants::DT_VERNEEDNUM).unwrap_or(0) {
+        let (Some(count), Some(file), Some(first), Some(next)) =
+            (bytes.u16(offset + 2), bytes.u32(offset + 4), bytes.u32(offset + 8), bytes.u32(offset + 12))
+        else {
+            survey.anomaly(PART, format!("an entry at {offset:#x} is outside the file"));
+            return;
+        };
+        let Some(library) = tables.text(image, survey, PART, file) else { return };
+        let mut need = VersionNeed { library: library.clone(), versions: Vec::new() };
+        let mut entry = offset + u64::from(first);
+        for _ in 0..count {
+            if !survey.admit(PART) {
+                return;
+            }
+            let (Some(hash), Some(flags), Some(index), Some(name), Some(step)) = (
+                bytes.u32(entry),
+                bytes.u16(entry + 4),
+                bytes.u16(entry + 6),
+                bytes.u32(entry + 8),
+                bytes.u32(entry + 12),
+            ) else {
+                survey.anomaly(PART, format!("a version at {entry:#x} is outside the file"));
+                return;
+            };
+            let Some(name) = tables.text(image, survey, PART, name) else { return };
+            let version = Version { name: name.clone(), library: Some(library.clone()) };
+            tables.versions.insert(index & 0x7fff, version);
+            need.versions.push(NeededVersion { name, flags, index, hash });
+            entry += u64::from(step);
+            if step == 0 {
+                break;
+            }
+        }
+        if need.versions.len() != usize::from(count) {
+            survey.anomaly(
+                PART,
+                format!("{library} has {} versions, its entry says {count}", need.versions.len()),
+            );
+        }
+        elf.versions_needed.push(need);
+        offset += u64::from(next);
+        if next == 0 {
+            break;
+        }
+    }
+}
+
+/// The chain at `DT_VERDEF`.
+fn read_defined_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables, survey: &mut Survey) {
+    const PART: &str = "versions defined";
+    let Some(address) = value(elf, constants::DT_VERDEF) else { return };
+    let Some((mut offset, _)) = image.locate(elf, address) else {
+        survey.anomaly(PART, format!("DT_VERDEF {address:#x} is in no segment"));
+        return;
+    };
+    let bytes = image.bytes;
+    for _ in 0..value(elf, constants::DT_VERDEFNUM).unwrap_or(0) {
+        if !survey.admit(PART) {
+            return;
+        }
+        let (Some(flags), Some(index), Some(first), Some(next)) =
+            (bytes.u16(offset + 2), bytes.u16(offset + 4), bytes.u32(offset + 12), bytes.u32(offset + 16))
+        else {
+            survey.anomaly(PART, format!("an entry at {offset:#x} is outside the file"));
+            return;
+        };
+        // The first auxiliary entry is the version's own name; further ones name what it builds upon.
+        let name = bytes.u32(offset + u64::from(first));
+        let Some(name) = name.and_then(|name| tables.text(image, survey, PART, name)) else { return };
+        tables.versions.insert(index & 0x7fff, Version { name: name.clone(), library: None });
+        elf.versions_defined.push(VersionDefinition { name, flags, index });
+        offset += u64::from(next);
+        if next == 0 {
+            break;
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Dynamic symbols: what a file wants of others and offers to them.
+
+use crate::constants::elf as constants;
+
+use super::Image;
+use super::dynamic::{Tables, Version};
+use crate::bytes::Survey;
+use crate::facts::{Elf, ElfImport};
+
+/// Entries of every `SHT_SYMTAB`.
+pub(super) fn static_count(elf: &Elf) -> u64 {
+    let tables = elf.sections.iter().filter(|section| section.kind == constants::SHT_SYMTAB);
+    tables.map(|table| table.size.checked_div(table.entry_size).unwrap_or(table.size)).sum()
+}
+
+/// Reads imports and exports from `DT_SYMTAB`.
+pub(super) fn read(image: Image<'_>, elf: &mut Elf, tables: &Tables, survey: &mut Survey) {
+    const PART: &str = "dynamic symbols";
+    let Some(address) = tables.symbols else { return };
+    let Some((start, _)) = image.locate(elf, address) else {
+        survey.anomaly(PART, format!("DT_SYMTAB {address:#x} is in no segment"));
+        return;
+    };
+    let size = if image.wide { 24 } else { 16 };
+    let count = count(image, elf, tables, size);
+    let versions =
+        tables.version_table.and_then(|address| image.locate(elf, address)).map(|(offset, _)| offset);
+    for index in 1..count {
+        if !survey.admit(PART) {
+            break;
+        }
+        let Some(symbol) = start.checked_add(index * size).and_then(|offset| Symbol::read(image, offset))
+        else {
+            survey.anomaly(PART, format!("symbol {index} of {count} is outside the file"));
+            break;
+        };
+        let Some(name) = tables.text(image, survey, PART, symbol.name) else { continue };
+        let version = versions.and_then(|table| image.bytes.u16(table.checked_add(2 * index)?));
+        // The highest bit says "not the default version" (gABI symbol versioning, `VERSYM_HIDDEN`).
+        let version = version.and_then(|index| tables.versions.get(&(index & 0x7fff)));
+        match (symbol.defined, symbol.binding) {
+            (false, binding) => elf.imports.push(ElfImport {
+                name,
+                weak: binding == constants::STB_WEAK,
+                version: version.map(|Version { name, .. }| name.clone()),
+                library: version.and_then(|version| version.library.clone()),
+            }),
+            (true, constants::STB_LOCAL) => {}
+            (true, _) => elf.exports.push(name),
+        }
+    }
+    elf.exports.sort_unstable();
+}
+
+struct Symbol {
+    name: u32,
+    binding: u8,
+    defined: bool,
+}
+
+impl Symbol {
+    fn read(image: Image<'_>, offset: u64) -> Option<Symbol> {
+        let (info, section) = if image.wide { (4, 6) } else { (12, 14) };
+        Some(Symbol {
+            name: image.bytes.u32(offset)?,
+            binding: image.bytes.u8(offset + info)? >> 4,
+            defined: image.bytes.u16(offset + section)? != constants::SHN_UNDEF,
+        })
+    }
+}
+
+/// How many symbols there are, which no dynamic tag says: from the section header where it describes the same table,
+/// from `DT_HASH`, or from what `DT_GNU_HASH` and the string table behind it leave room for.
+fn count(image: Image<'_>, elf: &Elf, tables: &Tables, size: u64) -> u64 {
+    let described = elf
+        .sections
+        .iter()
+        .find(|section| section.kind == constants::SHT_DYNSYM && Some(section.address) == tables.symbols);
+    if let Some(section) = described {
+        return section.size / size;
+    }
+    if let Some((hash, _)) = tables.hash.and_then(|address| image.locate(elf, address)) {
+        return image.bytes.u32(hash.saturating_add(4)).map_or(0, u64::from);
+    }
+    let hashed = tables
+        .gnu_hash
+        .and_then(|address| image.locate(elf, address))
+        .and_then(|(hash, end)| gnu_hash_count(image, hash, end))
+        .unwrap_or(0);
+    let room = match (tables.symbols, tables.strings) {
+        (Some(symbols), Some((strings, _))) if strings > symbols => (strings - symbols) / size,
+        _ => 0,
+    };
+    hashed.max(room)
+}
+
+/// One past the highest symbol that a `DT_GNU_HASH` table reaches.
+fn gnu_hash_count(image: Image<'_>, hash: u64, end: u64) -> Option<u64> {
+    let (buckets, first, words) =
+        (image.bytes.u32(hash)?, image.bytes.u32(hash + 4)?, image.bytes.u32(hash.checked_add(8)?)?);
+    let table = hash + 16 + u64::from(words) * image.word_size();
+    let chains = table + 4 * u64::from(buckets);
+    if chains > end {
+        return None;
+    }
+    let last = (0..u64::from(buckets)).filter_map(|bucket| image.bytes.u32(table + 4 * bucket)).max()?;
+    let mut index = u64::from(last.checked_sub(first)?);
+    while chains + 4 * index < end && image.bytes.u32(chains + 4 * index)? & 1 == 0 {
+        index += 1;
+    }
+    Some(u64::from(first) + index + 1)
+}

@@ -1,0 +1,15 @@
+//! Hard caps. A file that is larger in any respect gets an anomaly, and the rest of that part is not read.
+
+/// Things listed from one file in all: sections, symbols, imports, exports, notes. The largest honest file seen has
+/// some 120,000.
+pub(crate) const ITEMS: usize = 400_000;
+/// Bytes of names copied from one file in all.
+pub(crate) const TEXT: usize = 32 << 20;
+/// The longest single name or path, in bytes.
+pub(crate) const NAME: usize = 16 << 10;
+/// Bytes of one note's description that are kept.
+pub(crate) const NOTE: usize = 4 << 10;
+/// Base relocation entries that are counted.
+pub(crate) const RELOCATIONS: usize = 16 << 20;
+/// Anomalies that are listed.
+pub(crate) const ANOMALIES: usize = 100;

@@ -1,0 +1,146 @@
+//! Cut, bent and inflated files: an answer in bounded time, never a panic.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use inspect::facts::Binary;
+use inspect::{ErrorKind, InputLimits};
+use xshell::{Shell, cmd};
+
+/// A small ELF and a small PE file, linked here.
+fn samples() -> [Vec<u8>; 2] {
+    let shell = Shell::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (source, elf, pe) =
+        (folder.path().join("a.c"), folder.path().join("a.elf"), folder.path().join("a.exe"));
+    fs::write(&source, "#include <stdio.h>\nint main(void) { return puts(\"hello\"); }\n").unwrap();
+    cmd!(shell, "cc -s -o {elf} {source}").quiet().run().expect("cc links: apt-get install gcc libc6-dev");
+    cmd!(shell, "x86_64-w64-mingw32-gcc -s -o {pe} {source}")
+        .quiet()
+        .run()
+        .expect("mingw links: apt-get install gcc-mingw-w64-x86-64");
+    [fs::read(elf).unwrap(), fs::read(pe).unwrap()]
+}
+
+#[test]
+fn a_file_cut_anywhere_is_an_error_or_an_anomaly() {
+    for sample in samples() {
+        let whole = inspect::inspect(&sample).unwrap();
+        assert!(whole.anomalies.is_empty(), "{:?}", whole.anomalies);
+        for length in (0..sample.len().min(4096)).chain((4096..sample.len()).step_by(97)) {
+            match inspect::inspect(&sample[..length]) {
+                Ok(facts) => {
+                    assert!(!facts.anomalies.is_empty(), "cut at {length} of {} goes unseen", sample.len())
+                }
+                Err(error) => assert!(
+                    matches!(
+                        error.kind(),
+                        ErrorKind::Truncated | ErrorKind::NotAProgram | ErrorKind::Malformed
+                    ),
+                    "{error:?}"
+                ),
+            }
+        }
+    }
+}
+
+#[test]
+fn bent_bytes_never_panic_and_never_take_long() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    for sample in samples() {
+        for _ in 0..3000 {
+            let mut bent = sample.clone();
+            for _ in 0..=random() % 8 {
+                // Most fields that matter are at the front.
+                let range = if random().is_multiple_of(4) { bent.len() } else { 1024 };
+                let at = random() as usize % range;
+                bent[at] = if random().is_multiple_of(3) { 0xff } else { random() as u8 };
+            }
+            let begun = Instant::now();
+            if let Ok(facts) = inspect::inspect(&bent) {
+                inspect::dump(&facts);
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "bounded work takes milliseconds, this took {:?}",
+                begun.elapsed()
+            );
+        }
+    }
+}
+
+#[test]
+fn millions_of_imports_hit_the_cap_and_say_so() {
+    let [_, mut pe] = samples();
+    // One lookup table that fills the rest of a larger file, every entry naming the same function.
+    let header = u32::from_le_bytes(pe[0x3c..0x40].try_into().unwrap()) as usize;
+    let optional_size = usize::from(u16::from_le_bytes(pe[header + 20..header + 22].try_into().unwrap()));
+    let first_section = header + 24 + optional_size;
+    let count = usize::from(u16::from_le_bytes(pe[header + 6..header + 8].try_into().unwrap()));
+    let last = first_section + 40 * (count - 1);
+    let raw = pe.len().next_multiple_of(512);
+    pe.resize(raw, 0);
+    let address: u32 = 0x10_0000;
+    let mut table = Vec::new();
+    table.extend_from_slice(&(address + 64).to_le_bytes()); // OriginalFirstThunk
+    table.extend_from_slice(&[0; 8]);
+    table.extend_from_slice(&(address + 48).to_le_bytes()); // Name
+    table.extend_from_slice(&(address + 64).to_le_bytes()); // FirstThunk
+    table.resize(48, 0);
+    table.extend_from_slice(b"a.dll\0");
+    table.resize(64, 0);
+    for _ in 0..2_000_000 {
+        table.extend_from_slice(&u64::from(address + 46).to_le_bytes());
+    }
+    pe.extend_from_slice(&table);
+    let write =
+        |pe: &mut Vec<u8>, at: usize, value: u32| pe[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    write(&mut pe, last + 8, table.len() as u32);
+    write(&mut pe, last + 12, address);
+    write(&mut pe, last + 16, table.len() as u32);
+    write(&mut pe, last + 20, raw as u32);
+    write(&mut pe, header + 24 + 112 + 8, address);
+    write(&mut pe, header + 24 + 112 + 12, 40);
+
+    let facts = inspect::inspect(&pe).unwrap();
+    assert!(
+        facts
+            .anomalies
+            .iter()
+            .any(|anomaly| anomaly.part == "imports" && anomaly.detail.contains("more than")),
+        "{:?}",
+        facts.anomalies
+    );
+    let Binary::Pe(read) = facts.binary else { panic!("a PE file") };
+    assert!(read.imports.iter().map(|import| import.functions.len()).sum::<usize>() <= 400_000);
+}
+
+#[test]
+fn archives_that_lie_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let shell = Shell::new().unwrap();
+    shell.change_dir(folder.path());
+    fs::write(folder.path().join("big"), vec![0; 1 << 20]).unwrap();
+    cmd!(shell, "tar czf bomb.tar.gz big").quiet().run().unwrap();
+    cmd!(shell, "zip -q bomb.zip big").quiet().run().expect("zip runs: apt-get install zip");
+    cmd!(shell, "tar czf outside.tar.gz -P --transform s,big,../big, big").quiet().run().unwrap();
+    let bytes = fs::read(folder.path().join("bomb.tar.gz")).unwrap();
+    fs::write(folder.path().join("cut.tar.gz"), &bytes[..bytes.len() - 20]).unwrap();
+
+    let small = InputLimits { archive_bytes: 1 << 19, ..InputLimits::default() };
+    let open =
+        |name: &str, limits: &InputLimits| inspect::open(&folder.path().join(name), limits, &mut |_| {});
+    for name in ["bomb.tar.gz", "bomb.zip"] {
+        assert_eq!(open(name, &small).unwrap_err().kind(), ErrorKind::TooLarge, "{name}");
+        assert!(open(name, &InputLimits::default()).is_ok(), "{name}");
+    }
+    for name in ["outside.tar.gz", "cut.tar.gz"] {
+        assert_eq!(open(name, &InputLimits::default()).unwrap_err().kind(), ErrorKind::Unreadable, "{name}");
+    }
+}
