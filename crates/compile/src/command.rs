@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -53,12 +54,35 @@ pub(crate) struct Ended {
 
 /// Starts it without input, gives every line of its output to `on_line` in the order of arrival, and waits.
 pub(crate) fn run(command: &CommandLine, on_line: &mut dyn FnMut(Stream, &str)) -> Result<Ended, Error> {
+    let mut process = prepare(command);
+    process.stdin(Stdio::null());
+    follow(command, process, on_line)
+}
+
+/// The same for a program that ends itself when its standard input does: nothing is ever written there, and it is
+/// closed when this process ends, however that happens. A signal to this process's group does not reach the program,
+/// which has time to clear up.
+pub(crate) fn run_tied(command: &CommandLine, on_line: &mut dyn FnMut(Stream, &str)) -> Result<Ended, Error> {
+    let mut process = prepare(command);
+    process.stdin(Stdio::piped()).process_group(0);
+    follow(command, process, on_line)
+}
+
+fn prepare(command: &CommandLine) -> Command {
     let mut process = Command::new(&command.program);
     if !command.inherits_env {
         process.env_clear();
     }
     process.args(&command.args).envs(&command.env).current_dir(&command.folder);
-    process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    process.stdout(Stdio::piped()).stderr(Stdio::piped());
+    process
+}
+
+fn follow(
+    command: &CommandLine,
+    mut process: Command,
+    on_line: &mut dyn FnMut(Stream, &str),
+) -> Result<Ended, Error> {
     let mut child = process.spawn().map_err(|cause| not_started(command, cause))?;
     let outputs = (child.stdout.take(), child.stderr.take());
     thread::scope(|scope| {
@@ -123,6 +147,16 @@ mod tests {
         let expected = [(Stream::Out, "one"), (Stream::Out, "three"), (Stream::Err, "two")];
         assert_eq!(seen, expected.map(|(stream, line)| (stream, line.to_owned())));
         assert_eq!((ended.success, ended.code), (false, Some(7)));
+    }
+
+    #[test]
+    fn a_tied_program_has_input_that_stays_open() {
+        let waits = shell("if read -t 1 line; then echo read; else echo $?; fi");
+        let mut seen = Vec::new();
+        let bash = CommandLine { program: "bash".to_owned(), ..waits };
+        run_tied(&bash, &mut |_, line| seen.push(line.to_owned())).unwrap();
+        run(&bash, &mut |_, line| seen.push(line.to_owned())).unwrap();
+        assert_eq!(seen, ["142", "1"], "a time-out, then an end of input");
     }
 
     #[test]

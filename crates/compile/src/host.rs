@@ -43,7 +43,7 @@ pub(crate) fn run(
     let cargo::CargoCommand { program, args, env } = cargo::command(request, layout, compilers);
     let folder = request.workspace_root.clone();
     let command = CommandLine { program, args, env, inherits_env: false, folder };
-    watch::watch(request, &command, events)?.executable(request, layout)
+    watch::watch(request, &command, command::run, events)?.executable(request, layout)
 }
 
 /// The paths of this machine.

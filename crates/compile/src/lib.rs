@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use artifact::{Artifact, Built, Events, Launcher, Target, Toolchain};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 mod cargo;
 mod command;
@@ -18,6 +18,7 @@ mod fetch;
 mod flags;
 mod floor;
 mod host;
+mod owner;
 mod pdb_id;
 mod tools;
 mod watch;
@@ -29,7 +30,7 @@ pub use fetch::fetch;
 pub use zig::run_zig_wrapper;
 
 /// What to build, and where; how is the [`Toolchain`]'s business.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompileRequest {
     /// What it is to run on.
     pub target: Target,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use artifact::{Event, Events};
 
 use crate::cargo::{self, Layout, Messages};
-use crate::command::{self, CommandLine, Ended, Stream};
+use crate::command::{CommandLine, Ended, Stream};
 use crate::{CompileRequest, Error, ErrorKind};
 
 /// So much of cargo's standard error is kept for an error message, in bytes.
@@ -21,16 +21,20 @@ pub(crate) struct Watched {
     messages: Messages,
 }
 
+/// How a command is run: [`command::run`] or [`command::run_tied`].
+pub(crate) type Run = fn(&CommandLine, &mut dyn FnMut(Stream, &str)) -> Result<Ended, Error>;
+
 /// Runs `command` (cargo, or an engine that runs cargo), passing on what it says.
 pub(crate) fn watch(
     request: &CompileRequest,
     command: &CommandLine,
+    run: Run,
     events: Events<'_>,
 ) -> Result<Watched, Error> {
     let step = format!("build {}", request.target);
     events(Event::Started { step: step.clone() });
     let (mut messages, mut stderr) = (Messages::default(), String::new());
-    let ended = command::run(command, &mut |stream, line| {
+    let ended = run(command, &mut |stream, line| {
         let before = messages.crates_done;
         let shown = match stream {
             Stream::Out => messages.take(&request.binary, line),
