@@ -16,9 +16,13 @@ const EM_X86_64: u16 = 62;
 const EM_AARCH64: u16 = 183;
 const R_X86_64_RELATIVE: u64 = 8;
 const R_AARCH64_RELATIVE: u32 = 0x403;
+/// musl takes a relocation's type out of its entry with this mask (`R_TYPE` in `ldso/dlstart.c`).
+const TYPE_MASK: u64 = 0x7fff_ffff;
+/// On x86-64 the type is 8, a number many programs compare with: it counts so many instructions after the mask.
+const AFTER_MASK: u8 = 8;
 
-/// How many instructions are looked at. musl's compare is among the first 120, glibc's among the first 1,500.
-const INSTRUCTIONS: usize = 4096;
+/// How many instructions are looked at. musl's compare is among the first 200.
+const INSTRUCTIONS: usize = 1024;
 
 /// What the start code does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +46,8 @@ pub(crate) fn follow(elf: &Elf, bytes: &[u8]) -> StartCode {
     };
     let mut seen = HashSet::new();
     // Breadth first: what runs early is found early, whatever big function is called later.
-    let mut waiting = VecDeque::from([elf.entry]);
-    while let Some(address) = waiting.pop_front() {
+    let mut waiting = VecDeque::from([(elf.entry, 0_u8)]);
+    while let Some((address, masked)) = waiting.pop_front() {
         if seen.len() >= INSTRUCTIONS {
             break;
         }
@@ -52,19 +56,31 @@ pub(crate) fn follow(elf: &Elf, bytes: &[u8]) -> StartCode {
             continue;
         }
         let Some(step) = step(code, address) else { continue };
-        if step.compares_with_relative {
+        if step.kind == Kind::ComparesWithRelative || (step.kind == Kind::ComparesAfterMask && masked > 0) {
             return StartCode::Relocates(address);
         }
-        waiting.extend(step.next.into_iter().flatten());
+        let masked = if step.kind == Kind::Masks { AFTER_MASK } else { masked.saturating_sub(1) };
+        waiting.extend(step.next.into_iter().flatten().map(|next| (next, masked)));
     }
     if seen.is_empty() { StartCode::NoCode } else { StartCode::DoesNotRelocate(seen.len()) }
 }
 
 /// One instruction, as far as it matters here.
 struct Step {
-    compares_with_relative: bool,
+    kind: Kind,
     /// The instruction behind it and the one it jumps to or calls.
     next: [Option<u64>; 2],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Compares with a number that is the relative relocation type and hardly anything else.
+    ComparesWithRelative,
+    /// Compares with a number that is the relative relocation type where the mask came before.
+    ComparesAfterMask,
+    /// Takes the type out of a relocation entry, or loads the mask that will.
+    Masks,
+    Other,
 }
 
 /// The file's bytes from `address` to the end of its executable segment.
@@ -88,7 +104,8 @@ fn aarch64_step(code: &[u8], address: u64) -> Option<Step> {
     let after = address.checked_add(4);
     let jump = |bits: u32, low: u32| Some(address.wrapping_add_signed(branch_offset(word, bits, low)));
     // CMP (immediate), 64 or 32 bit, unshifted: SUBS to the zero register.
-    let compares_with_relative = word & 0x7fff_fc1f == 0x7100_001f | (R_AARCH64_RELATIVE << 10);
+    let compares = word & 0x7fff_fc1f == 0x7100_001f | (R_AARCH64_RELATIVE << 10);
+    let kind = if compares { Kind::ComparesWithRelative } else { Kind::Other };
     let next = match word {
         // B
         _ if word & 0xfc00_0000 == 0x1400_0000 => [None, jump(26, 0)],
@@ -105,7 +122,7 @@ fn aarch64_step(code: &[u8], address: u64) -> Option<Step> {
         _ if word & 0xffff_0000 == 0 => [None, None],
         _ => [after, None],
     };
-    Some(Step { compares_with_relative, next })
+    Some(Step { kind, next })
 }
 
 /// The signed byte offset in `bits` bits of `word` from bit `low` on.
@@ -130,19 +147,29 @@ fn x86_64_step(code: &[u8], address: u64) -> Option<Step> {
         FlowControl::Return | FlowControl::IndirectBranch => [None, None],
         FlowControl::XbeginXabortXend | FlowControl::Exception => [None, None],
     };
-    Some(Step { compares_with_relative: compares_with(&instruction, R_X86_64_RELATIVE), next })
+    let kind = match immediate(&instruction) {
+        Some((Mnemonic::And | Mnemonic::Mov, TYPE_MASK)) => Kind::Masks,
+        Some((Mnemonic::Cmp, R_X86_64_RELATIVE)) => Kind::ComparesAfterMask,
+        _ => Kind::Other,
+    };
+    Some(Step { kind, next })
 }
 
 fn direct_target(instruction: &Instruction) -> Option<u64> {
     matches!(instruction.op0_kind(), OpKind::NearBranch64).then(|| instruction.near_branch64())
 }
 
-fn compares_with(instruction: &Instruction, value: u64) -> bool {
-    let immediate = matches!(
+/// What is done with the constant that is the second operand.
+fn immediate(instruction: &Instruction) -> Option<(Mnemonic, u64)> {
+    let constant = matches!(
         instruction.op1_kind(),
-        OpKind::Immediate8 | OpKind::Immediate8to32 | OpKind::Immediate8to64 | OpKind::Immediate32to64
+        OpKind::Immediate8
+            | OpKind::Immediate8to32
+            | OpKind::Immediate8to64
+            | OpKind::Immediate32
+            | OpKind::Immediate32to64
     );
-    instruction.mnemonic() == Mnemonic::Cmp && immediate && instruction.immediate(1) == value
+    constant.then(|| (instruction.mnemonic(), instruction.immediate(1)))
 }
 
 #[cfg(test)]
@@ -179,9 +206,10 @@ mod tests {
         // b +8; udf; cmp x4, #0x403; ret
         let code = aarch64(&[0x1400_0002, 0, 0xf110_0c9f, 0xd65f_03c0]);
         assert_eq!(follow(&program(EM_AARCH64, &code), &code), StartCode::Relocates(0x1008));
-        // xor ebp,ebp; call +1; hlt; cmp rcx, 8
-        let code = [0x31, 0xed, 0xe8, 1, 0, 0, 0, 0xf4, 0x48, 0x83, 0xf9, 8];
-        assert_eq!(follow(&program(EM_X86_64, &code), &code), StartCode::Relocates(0x1008));
+        // xor ebp,ebp; call +1; hlt; and ecx, 0x7fffffff; cmp rcx, 8
+        let code =
+            [0x31, 0xed, 0xe8, 1, 0, 0, 0, 0xf4, 0x81, 0xe1, 0xff, 0xff, 0xff, 0x7f, 0x48, 0x83, 0xf9, 8];
+        assert_eq!(follow(&program(EM_X86_64, &code), &code), StartCode::Relocates(0x100e));
     }
 
     #[test]
@@ -189,9 +217,12 @@ mod tests {
         // ret; cmp x4, #0x403
         let code = aarch64(&[0xd65f_03c0, 0xf110_0c9f]);
         assert_eq!(follow(&program(EM_AARCH64, &code), &code), StartCode::DoesNotRelocate(1));
-        // ret; cmp rcx, 8
-        let code = [0xc3, 0x48, 0x83, 0xf9, 8];
+        // ret; and ecx, 0x7fffffff; cmp rcx, 8
+        let code = [0xc3, 0x81, 0xe1, 0xff, 0xff, 0xff, 0x7f, 0x48, 0x83, 0xf9, 8];
         assert_eq!(follow(&program(EM_X86_64, &code), &code), StartCode::DoesNotRelocate(1));
+        // cmp rcx, 8; ret: a compare with eight, of anything
+        let code = [0x48, 0x83, 0xf9, 8, 0xc3];
+        assert_eq!(follow(&program(EM_X86_64, &code), &code), StartCode::DoesNotRelocate(2));
     }
 
     #[test]

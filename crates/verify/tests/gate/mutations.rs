@@ -72,6 +72,14 @@ const MUTATIONS: &[Mutation] = &[
             *bytes = read("aarch64-musl-wrong-start-files");
         },
     ),
+    mutation(
+        "SW-ELF-SELF-RELOCATION",
+        Fixture::MuslX86,
+        "linked with the start files of a fixed address",
+        |bytes| {
+            *bytes = read("x86_64-musl-wrong-start-files");
+        },
+    ),
     mutation("SW-ELF-NX-STACK", Fixture::Glibc, "PF_X on the stack", |bytes| {
         let flags = segment(bytes, PT_GNU_STACK) + P_FLAGS;
         put(bytes, flags, 4, 7);

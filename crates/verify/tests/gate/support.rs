@@ -12,19 +12,27 @@ pub(crate) enum Fixture {
     Glibc,
     Musl,
     MuslX86,
+    Zig,
     Freestanding,
     Console,
 }
 
 impl Fixture {
-    pub(crate) const ALL: [Fixture; 5] =
-        [Fixture::Glibc, Fixture::Musl, Fixture::MuslX86, Fixture::Freestanding, Fixture::Console];
+    pub(crate) const ALL: [Fixture; 6] = [
+        Fixture::Glibc,
+        Fixture::Musl,
+        Fixture::MuslX86,
+        Fixture::Zig,
+        Fixture::Freestanding,
+        Fixture::Console,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Fixture::Glibc => "aarch64-glibc",
             Fixture::Musl => "aarch64-musl",
             Fixture::MuslX86 => "x86_64-musl",
+            Fixture::Zig => "x86_64-musl-zig",
             Fixture::Freestanding => "x86_64-freestanding",
             Fixture::Console => "x86_64-console.exe",
         }
@@ -43,7 +51,9 @@ impl Fixture {
                 policy
             }
             Fixture::Musl => Policy::for_target(Target::Aarch64LinuxMusl),
-            Fixture::MuslX86 | Fixture::Freestanding => Policy::for_target(Target::X86_64LinuxMusl),
+            Fixture::MuslX86 | Fixture::Zig | Fixture::Freestanding => {
+                Policy::for_target(Target::X86_64LinuxMusl)
+            }
             Fixture::Console => {
                 let mut policy = Policy::for_target(Target::X86_64Windows);
                 policy.build_id = true;
