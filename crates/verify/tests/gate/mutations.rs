@@ -128,8 +128,8 @@ const MUTATIONS: &[Mutation] = &[
         let name = pe_section(bytes, ".buildid");
         bytes[name..name + 8].copy_from_slice(b".debug_x");
     }),
-    mutation("SW-BUILD-PATHS", Fixture::Glibc, "a home folder", home_folder),
-    mutation("SW-BUILD-PATHS", Fixture::Console, "a home folder", home_folder),
+    mutation("SW-BUILD-PATHS", Fixture::Glibc, "a home folder", |bytes| home_folder(bytes)),
+    mutation("SW-BUILD-PATHS", Fixture::Console, "a home folder", |bytes| home_folder(bytes)),
     mutation("SW-BUILD-ID", Fixture::Glibc, "the note is of another type", |bytes| {
         let note = number(bytes, segment(bytes, PT_NOTE) + 8, 8) as usize;
         // Name size, description size, type.
@@ -179,7 +179,7 @@ const MUTATIONS: &[Mutation] = &[
     }),
 ];
 
-fn home_folder(bytes: &mut Vec<u8>) {
+fn home_folder(bytes: &mut [u8]) {
     overwrite(bytes, "/src/fixture-of-no-machine/", "/home/fixture-of-a-machine/");
 }
 
