@@ -1,0 +1,6 @@
+include!(concat!(env!("OUT_DIR"), "/generated.rs"));
+
+fn main() {
+    generated(std::env::args().len());
+    println!("small {}", light::number() + sound::number());
+}
