@@ -55,12 +55,15 @@ fn judge(target: Target, program: &Path, folder: &Path) {
     assert_eq!(loads(program), loads(after));
 
     needs("eu-elflint", "elfutils");
+    let strip = if target == Target::Aarch64Linux { "aarch64-linux-gnu-strip" } else { "strip" };
     let complaints = |file: &Path| {
         let output = cmd!(shell, "eu-elflint --gnu-ld {file}").ignore_status().output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.lines().filter(|line| *line != "No errors").map(str::to_owned).collect::<Vec<_>>()
     };
-    let known = complaints(program);
+    let plain = folder.join("plain");
+    cmd!(shell, "{strip} -o {plain} {program}").run().unwrap();
+    let known = [complaints(program), complaints(&plain)].concat(); // nothing that GNU strip does not get, too
     assert_eq!(complaints(after).iter().filter(|line| !known.contains(line)).collect::<Vec<_>>(), [""; 0]);
 
     needs("file", "file");
@@ -95,11 +98,8 @@ fn symbols_resolve(program: &Path, after: &Path, symbols: &Path) {
         line.split(' ').nth(1).map(|id| id.split('@').next().unwrap_or(id).to_owned())
     };
     assert_eq!(unstrip(symbols), unstrip(after), "one build-id");
-    let link = cmd!(shell, "readelf --string-dump=.gnu_debuglink {after}").read().unwrap();
-    assert!(link.contains("prog.debug"), "{link}");
-    // binutils follows the link only where the checksum fits.
-    let followed = cmd!(shell, "objdump --dwarf=follow-links -WK {after}").read().unwrap();
-    assert!(followed.contains("prog.debug"), "{followed}");
+    // The finished file leads there by itself: addr2line follows its debug link, checksum included.
+    assert_eq!(resolve(after), answer);
     let merged = after.with_extension("merged");
     cmd!(shell, "eu-unstrip -o {merged} {after} {symbols}").run().unwrap();
     assert_eq!(resolve(&merged), answer);

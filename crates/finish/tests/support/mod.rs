@@ -10,9 +10,9 @@ use seaworthy_finish::{Error, FinishOptions, FinishRequest, finish};
 use xshell::{Shell, cmd};
 
 /// The commit's time that every stamp must show.
-pub const COMMIT_TIME: i64 = 1_700_000_000;
+pub(crate) const COMMIT_TIME: i64 = 1_700_000_000;
 
-pub const C_PROGRAM: &str = "#include <stdio.h>\n\
+pub(crate) const C_PROGRAM: &str = "#include <stdio.h>\n\
     __attribute__((noinline)) int work(int x) {\n  return x * 3 + 1;\n}\n\
     int main(int count, char **words) {\n  (void)words;\n  printf(\"worked %d\\n\", work(count));\n  return 0;\n}\n";
 
@@ -22,19 +22,19 @@ const RUST_PROGRAM: &str = "use std::collections::BTreeMap;\n\
     fn main() {\n    let words: Vec<String> = std::env::args().skip(1).collect();\n    \
     println!(\"worked {:?}\", work(&words));\n}\n";
 
-pub fn shell() -> Shell {
+pub(crate) fn shell() -> Shell {
     Shell::new().expect("a current directory")
 }
 
 /// Fails the test with the command that installs what is missing.
-pub fn needs(program: &str, packages: &str) {
+pub(crate) fn needs(program: &str, packages: &str) {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
     assert!(found, "this test needs `{program}`: apt-get install -y {packages}");
 }
 
 /// A C program for `target`, built in `folder`.
-pub fn c_program(target: Target, folder: &Path, flags: &[&str]) -> PathBuf {
+pub(crate) fn c_program(target: Target, folder: &Path, flags: &[&str]) -> PathBuf {
     let (compiler, packages) = match target {
         Target::Aarch64Linux => ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"),
         Target::X86_64Linux => ("gcc", "gcc libc6-dev"),
@@ -42,9 +42,10 @@ pub fn c_program(target: Target, folder: &Path, flags: &[&str]) -> PathBuf {
         other => panic!("no C compiler is set up for {other}"),
     };
     needs(compiler, packages);
-    let (source, program) = (folder.join("program.c"), folder.join("built"));
+    let (source, program) = (folder.join("program.c"), folder.join("built.exe"));
     fs::write(&source, C_PROGRAM).expect("a writable folder");
     let shell = shell();
+    // `.exe` for every target: mingw's linker appends it anyway.
     let mut build = cmd!(shell, "{compiler} -g -O1 -o {program} {source}").args(flags);
     if target != Target::X86_64Windows {
         build = build.arg("-Wl,--build-id=sha1");
@@ -54,8 +55,8 @@ pub fn c_program(target: Target, folder: &Path, flags: &[&str]) -> PathBuf {
 }
 
 /// A Rust program for `target`, with the flags of the workspace's release profile.
-pub fn rust_program(target: Target, folder: &Path) -> PathBuf {
-    let (source, program) = (folder.join("program.rs"), folder.join("built"));
+pub(crate) fn rust_program(target: Target, folder: &Path) -> PathBuf {
+    let (source, program) = (folder.join("program.rs"), folder.join("built.exe"));
     fs::write(&source, RUST_PROGRAM).expect("a writable folder");
     let shell = shell();
     let triple = target.triple();
@@ -77,7 +78,7 @@ pub fn rust_program(target: Target, folder: &Path) -> PathBuf {
     program
 }
 
-pub fn built(target: Target, program: &Path) -> Artifact<Built> {
+pub(crate) fn built(target: Target, program: &Path) -> Artifact<Built> {
     let identity = ToolchainIdentity {
         builder: BuilderKind::Host,
         rustc: "1.95.0".to_owned(),
@@ -87,7 +88,7 @@ pub fn built(target: Target, program: &Path) -> Artifact<Built> {
     Artifact::built(target, "prog", program.to_owned(), identity).expect("the program was built")
 }
 
-pub fn request(options: FinishOptions, out_dir: &Path) -> FinishRequest {
+pub(crate) fn request(options: FinishOptions, out_dir: &Path) -> FinishRequest {
     let source = Source {
         product: "yard".to_owned(),
         version: "1.2.3".to_owned(),
@@ -99,7 +100,7 @@ pub fn request(options: FinishOptions, out_dir: &Path) -> FinishRequest {
 }
 
 /// Finishes with `options` and checks what holds for every finished file.
-pub fn finished(
+pub(crate) fn finished(
     target: Target,
     program: &Path,
     out_dir: &Path,
@@ -113,7 +114,7 @@ pub fn finished(
     finished
 }
 
-pub fn finish_into(
+pub(crate) fn finish_into(
     target: Target,
     program: &Path,
     out_dir: &Path,
@@ -123,7 +124,7 @@ pub fn finish_into(
 }
 
 /// The address of a function, from the unstripped file.
-pub fn address_of(nm: &str, program: &Path, function: &str) -> String {
+pub(crate) fn address_of(nm: &str, program: &Path, function: &str) -> String {
     let shell = shell();
     let symbols = cmd!(shell, "{nm} {program}").read().expect("it has symbols");
     let line =
