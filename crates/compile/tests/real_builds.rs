@@ -20,7 +20,7 @@ fn cross_compilers_make_the_same_bytes_from_two_folders() {
 
 #[test]
 fn zig_makes_the_same_windows_program_from_two_folders() {
-    let built = same_from_two_folders(BuilderKind::Zig, Target::X86_64Windows, None);
+    let (_yard, built) = same_from_two_folders(BuilderKind::Zig, Target::X86_64Windows, None);
     imports_are_whole(built.path());
     let headers = told("objdump", &["-p"], built.path());
     for wanted in ["HIGH_ENTROPY_VA", "DYNAMIC_BASE", "NX_COMPAT", "Base Relocation Directory [.reloc]"] {
@@ -30,7 +30,7 @@ fn zig_makes_the_same_windows_program_from_two_folders() {
 
 #[test]
 fn zig_keeps_to_the_floor_that_was_asked_for() {
-    let built = same_from_two_folders(BuilderKind::Zig, Target::Aarch64Linux, Some("2.17"));
+    let (_yard, built) = same_from_two_folders(BuilderKind::Zig, Target::Aarch64Linux, Some("2.17"));
     assert_eq!(glibc_floor(built.path()), (2, 17));
     assert!(
         run("qemu-aarch64-static", &["-L", "/usr/aarch64-linux-gnu"], built.path()).starts_with("small 3")
@@ -200,8 +200,12 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Builds in two folders whose names differ in length, one with a space, and compares.
-fn same_from_two_folders(builder: BuilderKind, target: Target, floor: Option<&str>) -> Artifact<Built> {
+/// Builds in two folders whose names differ in length, one with a space, and compares; the first one is given back.
+fn same_from_two_folders(
+    builder: BuilderKind,
+    target: Target,
+    floor: Option<&str>,
+) -> (Yard, Artifact<Built>) {
     let (first, second) = (Yard::new("work"), Yard::new("quite another folder"));
     let build = |yard: &Yard| {
         let request = CompileRequest { glibc_floor: floor.map(str::to_owned), ..yard.request(target) };
@@ -212,10 +216,7 @@ fn same_from_two_folders(builder: BuilderKind, target: Target, floor: Option<&st
     let bytes = fs::read(one.path()).unwrap();
     let root = first.folder.parent().expect("below a temporary folder").as_os_str().as_encoded_bytes();
     assert!(!bytes.windows(root.len()).any(|window| window == root), "{builder:?} {target} names its folder");
-    // The files outlive their folders, for what the caller wants to know.
-    let kept = std::env::temp_dir().join(format!("seaworthy-{}-{target}-{builder:?}", std::process::id()));
-    fs::copy(one.path(), &kept).unwrap();
-    Artifact::built(target, "small", kept, one.stage().toolchain.clone()).unwrap()
+    (first, one)
 }
 
 fn told(program: &str, args: &[&str], file: &Path) -> String {
