@@ -35,6 +35,11 @@ pub(crate) fn needs(program: &str, packages: &str) {
 
 /// A C program for `target`, built in `folder`.
 pub(crate) fn c_program(target: Target, folder: &Path, flags: &[&str]) -> PathBuf {
+    c_program_from(C_PROGRAM, target, folder, flags)
+}
+
+/// The program of this C text.
+pub(crate) fn c_program_from(text: &str, target: Target, folder: &Path, flags: &[&str]) -> PathBuf {
     let (compiler, packages) = match target {
         Target::Aarch64Linux => ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"),
         Target::X86_64Linux => ("gcc", "gcc libc6-dev"),
@@ -43,7 +48,7 @@ pub(crate) fn c_program(target: Target, folder: &Path, flags: &[&str]) -> PathBu
     };
     needs(compiler, packages);
     let (source, program) = (folder.join("program.c"), folder.join("built.exe"));
-    fs::write(&source, C_PROGRAM).expect("a writable folder");
+    fs::write(&source, text).expect("a writable folder");
     let shell = shell();
     // `.exe` for every target: mingw's linker appends it anyway.
     let mut build = cmd!(shell, "{compiler} -g -O1 -o {program} {source}").args(flags);
@@ -127,7 +132,8 @@ pub(crate) fn finish_into(
 pub(crate) fn address_of(nm: &str, program: &Path, function: &str) -> String {
     let shell = shell();
     let symbols = cmd!(shell, "{nm} {program}").read().expect("it has symbols");
-    let line =
-        symbols.lines().find(|line| line.split(' ').nth(2).is_some_and(|name| name.contains(function)));
+    let mangled = format!("{}{function}", function.len());
+    let is_it = |name: &str| name == function || name.contains(&mangled);
+    let line = symbols.lines().find(|line| line.split(' ').nth(2).is_some_and(is_it));
     line.and_then(|line| line.split(' ').next()).expect("the function is there").to_owned()
 }
