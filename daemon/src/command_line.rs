@@ -1,5 +1,9 @@
 //! The command line: what was asked, and the only place that prints for people.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the daemon's command line is where it prints")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the daemon's command line is where it prints"
+)]
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -51,14 +55,16 @@ pub(crate) enum Manage {
 
 /// Reads the arguments after the program's name.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
-    parse_words(lexopt::Parser::from_args(arguments))
-        .map_err(|error| Failure::new(Cause::Usage, error.to_string(), "seaworthyd --help lists the commands"))
+    parse_words(lexopt::Parser::from_args(arguments)).map_err(|error| {
+        Failure::new(Cause::Usage, error.to_string(), "seaworthyd --help lists the commands")
+    })
 }
 
 fn parse_words(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     use lexopt::prelude::{Long, Short, Value};
     let (mut words, mut config) = (Vec::new(), None);
-    let (mut help, mut version, mut json, mut as_service, mut on_demand) = (false, false, false, false, false);
+    let (mut help, mut version, mut json, mut as_service, mut on_demand) =
+        (false, false, false, false, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => help = true,
@@ -101,8 +107,8 @@ pub(crate) fn perform(command: Command) -> Result<(), Failure> {
         Command::Version { json: true } => println!("{}", Identity::of_this_program().json()),
         Command::Version { json: false } => println!("{}", Identity::of_this_program().line()),
         Command::Run { config, as_service } => {
-            let config = config.map_or_else(|| Ok(Config::default()), |path| Config::read(&path))?;
-            if as_service { os::run_as_service(config)? } else { os::run_in_foreground(config)? }
+            let config = config.map_or_else(|| Ok(Config::default()), |path| Config::read(&path));
+            if as_service { os::run_as_service(config)? } else { os::run_in_foreground(config?)? }
         }
         Command::Manage(manage) => println!("{}", os::manage(manage)?),
     }
@@ -129,7 +135,10 @@ mod tests {
         assert_eq!(parse_line("--version"), Ok(Command::Version { json: false }));
         assert_eq!(parse_line("--json -V"), Ok(Command::Version { json: true }));
         let config = Some(PathBuf::from("f"));
-        assert_eq!(parse_line("run --config f"), Ok(Command::Run { config: config.clone(), as_service: false }));
+        assert_eq!(
+            parse_line("run --config f"),
+            Ok(Command::Run { config: config.clone(), as_service: false })
+        );
         assert_eq!(parse_line("run --service"), Ok(Command::Run { config: None, as_service: true }));
         let install = Manage::Install { config, on_demand: true };
         assert_eq!(parse_line("install --config=f --demand"), Ok(Command::Manage(install)));

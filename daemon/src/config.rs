@@ -147,7 +147,10 @@ mod tests {
              command = \"/bin/a\"\nargs = [\"b\"]\nrestart = \"on-failure\"\n",
         )
         .expect("valid");
-        assert_eq!((config.heartbeat(), config.stop_deadline()), (Duration::from_secs(5), Duration::from_secs(3)));
+        assert_eq!(
+            (config.heartbeat(), config.stop_deadline()),
+            (Duration::from_secs(5), Duration::from_secs(3))
+        );
         assert_eq!(config.workloads[0].restart, Restart::OnFailure);
         let empty = parse("").expect("valid");
         assert!(empty.workloads.is_empty());
@@ -168,7 +171,10 @@ mod tests {
                 "[[workloads]]\nname = \"a\"\ncommand = \"c\"\n[[workloads]]\nname = \"a\"\ncommand = \"c\"\n",
                 "c.toml:5: name \"a\" is used twice",
             ),
-            ("[[workloads]]\nname = \"a\"\ncommand = \"c\"\nrestart = \"maybe\"\n", "c.toml:4: unknown variant `maybe`"),
+            (
+                "[[workloads]]\nname = \"a\"\ncommand = \"c\"\nrestart = \"maybe\"\n",
+                "c.toml:4: unknown variant `maybe`",
+            ),
             ("a = = b", "c.toml:1: "),
         ];
         for (text, expected) in cases {

@@ -26,6 +26,8 @@ pub(crate) enum Event {
     Continued = 106,
     ControlRefused = 107,
     NotifyFailed = 108,
+    #[cfg(windows)]
+    Refused = 109,
     WorkloadStarted = 200,
     WorkloadExited = 201,
     WorkloadRestart = 202,
@@ -47,6 +49,8 @@ impl Event {
             Self::Continued => "continued",
             Self::ControlRefused => "control-refused",
             Self::NotifyFailed => "notify-failed",
+            #[cfg(windows)]
+            Self::Refused => "refused",
             Self::WorkloadStarted => "workload-started",
             Self::WorkloadExited => "workload-exited",
             Self::WorkloadRestart => "workload-restart",
@@ -59,8 +63,12 @@ impl Event {
 
     fn level(self) -> Level {
         match self {
+            #[cfg(windows)]
+            Self::Refused => Level::Error,
             Self::WorkloadStartFailed => Level::Error,
-            Self::ControlRefused | Self::NotifyFailed | Self::WorkloadRestart | Self::WorkloadKilled => Level::Warning,
+            Self::ControlRefused | Self::NotifyFailed | Self::WorkloadRestart | Self::WorkloadKilled => {
+                Level::Warning
+            }
             _ => Level::Info,
         }
     }
@@ -219,7 +227,11 @@ mod tests {
         let hostile: String = (0..0x3000).filter_map(char::from_u32).collect();
         let fields = [("key\n", Value::Text(hostile.clone())), ("number", Value::Number(-1))];
         let line = line(UNIX_EPOCH, "s\"", Event::WorkloadOutput, &hostile, &fields);
-        assert_eq!(line.chars().filter(|character| character.is_control()).count(), 1, "only the last newline");
+        assert_eq!(
+            line.chars().filter(|character| character.is_control()).count(),
+            1,
+            "only the last newline"
+        );
         assert!(!line.contains(['\u{2028}', '\u{2029}', '\u{85}']));
         let json: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!(json["message"], hostile.as_str());

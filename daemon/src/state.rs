@@ -45,7 +45,9 @@ impl State {
             (Control::Start, _) => Err(Refusal::Already),
 
             // A stop is the one wish that overtakes any other.
-            (Control::Stop, StartPending | Running | PausePending | Paused | ContinuePending) => Ok(StopPending),
+            (Control::Stop, StartPending | Running | PausePending | Paused | ContinuePending) => {
+                Ok(StopPending)
+            }
             (Control::Stop, StopPending) => Err(Refusal::Already),
             (Control::Stop, Stopped) => Err(Refusal::NotRunning),
 

@@ -80,12 +80,30 @@ impl<'a> Supervisor<'a> {
         let slots = config
             .workloads
             .into_iter()
-            .map(|workload| Slot { workload, process: None, started: now, backoff: Backoff::default(), due: Some(now) })
+            .map(|workload| Slot {
+                workload,
+                process: None,
+                started: now,
+                backoff: Backoff::default(),
+                due: Some(now),
+            })
             .collect();
         let state = State::Stopped;
         let readers = mpsc::channel();
         let (patience_ends, killed) = (None, false);
-        Self { log, host, state, slots, sender, inbox, heartbeat, stop_deadline, readers, patience_ends, killed }
+        Self {
+            log,
+            host,
+            state,
+            slots,
+            sender,
+            inbox,
+            heartbeat,
+            stop_deadline,
+            readers,
+            patience_ends,
+            killed,
+        }
     }
 
     /// Runs until stopped. The host learns `Stopped` last, when every workload is gone and the log is written: after it
@@ -140,8 +158,10 @@ impl<'a> Supervisor<'a> {
                 self.enter(next.settled());
             }
             Err(refusal) => {
-                let fields =
-                    [("state", text(self.state.name())), ("refusal", Value::Text(format!("{refusal:?}").to_lowercase()))];
+                let fields = [
+                    ("state", text(self.state.name())),
+                    ("refusal", Value::Text(format!("{refusal:?}").to_lowercase())),
+                ];
                 self.log.write(Event::ControlRefused, &format!("{control:?} is not possible now"), &fields);
             }
         }
@@ -158,7 +178,11 @@ impl<'a> Supervisor<'a> {
                 self.log.write(Event::WorkloadStopAsked, "workload asked to stop", &fields);
             } else {
                 process.kill_tree();
-                self.log.write(Event::WorkloadKilled, "workload cannot be asked to stop: ended with its tree", &fields);
+                self.log.write(
+                    Event::WorkloadKilled,
+                    "workload cannot be asked to stop: ended with its tree",
+                    &fields,
+                );
             }
         }
     }
@@ -173,7 +197,11 @@ impl<'a> Supervisor<'a> {
             if let Some(process) = &mut slot.process {
                 process.kill_tree();
                 let fields = [("workload", text(slot.workload.name())), ("pid", pid(process))];
-                self.log.write(Event::WorkloadKilled, "workload did not stop in time: ended with its tree", &fields);
+                self.log.write(
+                    Event::WorkloadKilled,
+                    "workload did not stop in time: ended with its tree",
+                    &fields,
+                );
             }
         }
     }

@@ -31,7 +31,7 @@ pub(crate) fn run_in_foreground(config: Config) -> Result<(), Failure> {
 }
 
 /// Refused: `--service` is how the Windows service manager starts the daemon.
-pub(crate) fn run_as_service(_config: Config) -> Result<(), Failure> {
+pub(crate) fn run_as_service(_config: Result<Config, Failure>) -> Result<(), Failure> {
     let message = "run --service is for the Windows service manager";
     Err(Failure::new(Cause::Usage, message, "use: seaworthyd run (the systemd unit does)"))
 }
@@ -39,15 +39,20 @@ pub(crate) fn run_as_service(_config: Config) -> Result<(), Failure> {
 /// Refused: systemd does this on Linux.
 pub(crate) fn manage(what: Manage) -> Result<String, Failure> {
     let (name, hint) = match what {
-        Manage::Install { .. } => {
-            ("install", "copy seaworthyd.service to /etc/systemd/system, then: systemctl enable --now seaworthyd")
-        }
+        Manage::Install { .. } => (
+            "install",
+            "copy seaworthyd.service to /etc/systemd/system, then: systemctl enable --now seaworthyd",
+        ),
         Manage::Uninstall => ("uninstall", "systemctl disable --now seaworthyd"),
         Manage::Start => ("start", "systemctl start seaworthyd"),
         Manage::Stop => ("stop", "systemctl stop seaworthyd"),
         Manage::Status => ("status", "systemctl status seaworthyd"),
     };
-    Err(Failure::new(Cause::Usage, format!("{name} is not done here: systemd manages {NAME} on this system"), hint))
+    Err(Failure::new(
+        Cause::Usage,
+        format!("{name} is not done here: systemd manages {NAME} on this system"),
+        hint,
+    ))
 }
 
 fn open_log(config: &Config) -> Result<Log, Failure> {
@@ -134,7 +139,7 @@ impl Process {
 
     /// Blocks until the process ends, without reaping it: its number, and so its group's, stays ours until
     /// [`Process::reap`], and a late signal cannot hit a stranger.
-    pub(crate) fn waiter(&self) -> impl FnOnce() + Send + 'static {
+    pub(crate) fn waiter(&mut self) -> impl FnOnce() + Send + 'static {
         let pid = self.group;
         move || {
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;

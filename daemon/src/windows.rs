@@ -1,0 +1,220 @@
+//! Windows: job objects, console events. The service manager is in `windows_service_manager`.
+#![expect(unsafe_code, reason = "job objects, thread snapshots and console events have no safe interface")]
+#![expect(clippy::disallowed_methods, reason = "the one place that spawns workloads on Windows")]
+
+use std::io;
+use std::mem::size_of;
+use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::Duration;
+
+use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE, TRUE};
+use windows_sys::Win32::System::Console::{
+    CTRL_BREAK_EVENT, CTRL_C_EVENT, GenerateConsoleCtrlEvent, SetConsoleCtrlHandler,
+};
+use windows_sys::Win32::System::Diagnostics::ToolHelp::{
+    CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
+};
+use windows_sys::Win32::System::JobObjects::{
+    AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation, SetInformationJobObject,
+    TerminateJobObject,
+};
+use windows_sys::Win32::System::Threading::{
+    CREATE_NEW_PROCESS_GROUP, CREATE_SUSPENDED, INFINITE, OpenThread, ResumeThread, THREAD_SUSPEND_RESUME,
+    WaitForSingleObject,
+};
+
+use crate::config::Config;
+use crate::failure::{Cause, Failure};
+use crate::identity::NAME;
+use crate::log::Log;
+use crate::state::{Control, State};
+use crate::supervisor::{Host, Message, Supervisor};
+
+pub(crate) use crate::windows_service_manager::{manage, run_as_service};
+
+/// The exit code of a workload whose tree was ended.
+const KILLED: u32 = 137;
+
+/// Where the console's events go; a console has one handler for the life of the process.
+static CONSOLE: OnceLock<Sender<Message>> = OnceLock::new();
+
+/// Supervises until Ctrl-C, Ctrl-Break or the console's end.
+pub(crate) fn run_in_foreground(config: Config) -> Result<(), Failure> {
+    let log = match &config.log_file {
+        Some(path) => open_log(path)?,
+        None => Log::to_stderr(NAME),
+    };
+    let (sender, inbox) = mpsc::channel();
+    CONSOLE.get_or_init(|| sender.clone());
+    // SAFETY: `on_console_event` has the required signature and lives as long as the program.
+    // It fails only without a console, and then there is nothing to hear.
+    unsafe { SetConsoleCtrlHandler(Some(on_console_event), TRUE) };
+    Supervisor::new(config, log, &mut Nobody, (sender, inbox)).run()
+}
+
+/// Appends to `path`.
+pub(crate) fn open_log(path: &Path) -> Result<Log, Failure> {
+    Log::to_file(NAME, path).map_err(|error| {
+        let message = format!("cannot open log file {}: {error}", path.display());
+        Failure::new(Cause::System, message, "create its folder and make it writable")
+    })
+}
+
+unsafe extern "system" fn on_console_event(event: u32) -> i32 {
+    if let Some(sender) = CONSOLE.get() {
+        let _ = sender.send(Message::Control(Control::Stop));
+    }
+    if event != CTRL_C_EVENT && event != CTRL_BREAK_EVENT {
+        // Close, log-off and shutdown end the process as soon as this returns: let `main` return first.
+        thread::sleep(Duration::from_secs(30));
+    }
+    TRUE
+}
+
+/// In a console nobody waits for states.
+struct Nobody;
+
+impl Host for Nobody {
+    fn report(&mut self, _state: State, _patience: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn pulse(&self) -> Option<Duration> {
+        None
+    }
+
+    fn alive(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A workload's process in a job of its own, which holds every process it starts.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    job: OwnedHandle,
+    /// The waiting thread's own handle to the process.
+    waited: Option<OwnedHandle>,
+}
+
+impl Process {
+    /// The process starts suspended and runs only once it is in its job, so that no child of it can be outside.
+    pub(crate) fn spawn(command: &Path, args: &[String]) -> io::Result<Self> {
+        let job = new_job()?;
+        let mut child = Command::new(command)
+            .args(args)
+            .creation_flags(CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let waited = enter_job_and_run(&child, &job).inspect_err(|_| {
+            let _ = child.kill();
+            let _ = child.wait();
+        })?;
+        Ok(Self { child, job, waited: Some(waited) })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn take_output(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
+        (self.child.stdout.take(), self.child.stderr.take())
+    }
+
+    /// Blocks until the process ends.
+    pub(crate) fn waiter(&mut self) -> impl FnOnce() + Send + 'static {
+        let process = self.waited.take();
+        move || {
+            if let Some(process) = process {
+                // SAFETY: the handle is open, owned by this closure, and has SYNCHRONIZE access (from CreateProcess).
+                unsafe { WaitForSingleObject(process.as_raw_handle(), INFINITE) };
+            }
+        }
+    }
+
+    /// Ctrl-Break, for which both must share a console; a service has none.
+    pub(crate) fn ask_to_stop(&mut self) -> io::Result<()> {
+        // SAFETY: takes two numbers; the process is its group's leader (CREATE_NEW_PROCESS_GROUP).
+        check(unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, self.child.id()) })
+    }
+
+    /// Ends every process of the job.
+    pub(crate) fn kill_tree(&mut self) {
+        // SAFETY: the job's handle is open and owned by `self`. Fails only when nothing is left to end.
+        unsafe { TerminateJobObject(self.job.as_raw_handle(), KILLED) };
+    }
+
+    pub(crate) fn reap(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait()
+    }
+}
+
+/// A job whose processes end with its last handle: also when the daemon itself is killed.
+fn new_job() -> io::Result<OwnedHandle> {
+    // SAFETY: both pointers may be null: no security attributes, no name.
+    let job = owned(unsafe { CreateJobObjectW(ptr::null(), ptr::null()) })?;
+    let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
+    limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+    // SAFETY: the handle is open; the pointer and the size describe `limits`, of the type that the class asks for.
+    check(unsafe {
+        SetInformationJobObject(
+            job.as_raw_handle(),
+            JobObjectExtendedLimitInformation,
+            (&raw const limits).cast(),
+            size_of::<JOBOBJECT_EXTENDED_LIMIT_INFORMATION>() as u32,
+        )
+    })?;
+    Ok(job)
+}
+
+fn enter_job_and_run(child: &Child, job: &OwnedHandle) -> io::Result<OwnedHandle> {
+    let process = child.as_handle().try_clone_to_owned()?;
+    // SAFETY: both handles are open and owned by our caller.
+    check(unsafe { AssignProcessToJobObject(job.as_raw_handle(), process.as_raw_handle()) })?;
+    let thread = only_thread_of(child.id())?;
+    // SAFETY: the handle is open and has THREAD_SUSPEND_RESUME access.
+    if unsafe { ResumeThread(thread.as_raw_handle()) } == u32::MAX {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(process)
+}
+
+/// The first thread of a process that has not run yet (std keeps its handle to itself).
+fn only_thread_of(process: u32) -> io::Result<OwnedHandle> {
+    // SAFETY: takes two numbers.
+    let snapshot = owned(unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0) })?;
+    let mut entry = THREADENTRY32 { dwSize: size_of::<THREADENTRY32>() as u32, ..Default::default() };
+    // SAFETY: the snapshot is open; `entry` is writable and says its own size.
+    let mut more = unsafe { Thread32First(snapshot.as_raw_handle(), &raw mut entry) };
+    while more != 0 {
+        if entry.th32OwnerProcessID == process {
+            // SAFETY: takes numbers only.
+            return owned(unsafe { OpenThread(THREAD_SUSPEND_RESUME, 0, entry.th32ThreadID) });
+        }
+        // SAFETY: as above.
+        more = unsafe { Thread32Next(snapshot.as_raw_handle(), &raw mut entry) };
+    }
+    Err(io::Error::other("the new process has no thread"))
+}
+
+fn owned(handle: HANDLE) -> io::Result<OwnedHandle> {
+    if handle.is_null() || handle == INVALID_HANDLE_VALUE {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the handle was just opened for us, and nobody else closes it.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
