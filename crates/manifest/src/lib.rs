@@ -9,7 +9,6 @@ mod schema;
 
 pub use error::{Error, ErrorKind};
 pub use model::{
-    Artifact, Builder, Edit, File, FileKind, Manifest, Member, NormalizedField, RuleResult, SCHEMA_VERSION,
-    Smoke,
+    Artifact, Builder, Edit, File, FileKind, Manifest, Member, RuleResult, SCHEMA_VERSION, Smoke,
 };
 pub use schema::schema;

@@ -76,8 +76,6 @@ pub struct Artifact {
     pub sha256: Digest,
     /// What was changed after cargo, in the order it was done.
     pub edits: Vec<Edit>,
-    /// Fields set to a value that depends on the commit alone, sorted by name.
-    pub normalized: Vec<NormalizedField>,
     /// How each verification rule ended, sorted by rule.
     pub rules: Vec<RuleResult>,
     /// Whether it was really started.
@@ -94,16 +92,6 @@ pub struct Edit {
     pub detail: String,
     /// By how many bytes the file became smaller; negative where it grew.
     pub bytes_saved: i64,
-}
-
-/// A field of the file that a linker fills from clock, chance or machine, and what it was set to instead.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NormalizedField {
-    /// The field, by the name its format's specification gives it.
-    pub field: String,
-    /// Its value now.
-    pub value: String,
 }
 
 /// How one verification rule ended for one program.
@@ -251,7 +239,6 @@ impl Manifest {
         let mut sorted = self.clone();
         sorted.artifacts.sort_by(|a, b| (a.target.name(), &a.binary).cmp(&(b.target.name(), &b.binary)));
         for artifact in &mut sorted.artifacts {
-            artifact.normalized.sort();
             artifact.rules.sort_by(|a, b| a.rule.cmp(&b.rule));
         }
         sorted.files.sort_by(|a, b| a.name.cmp(&b.name));
@@ -277,11 +264,7 @@ impl Builder {
 
 impl Artifact {
     /// The record of a verified program.
-    pub fn new(
-        artifact: &artifact::Artifact<Verified>,
-        normalized: Vec<NormalizedField>,
-        smoke: Smoke,
-    ) -> Artifact {
+    pub fn new(artifact: &artifact::Artifact<Verified>, smoke: Smoke) -> Artifact {
         let finished = artifact.stage().finished();
         let edit = |edit: &artifact::Edit| Edit {
             name: edit.name.clone(),
@@ -300,7 +283,6 @@ impl Artifact {
             size: artifact.size(),
             sha256: artifact.digest(),
             edits: finished.edits.iter().map(edit).collect(),
-            normalized,
             rules: artifact.stage().report().findings.iter().map(result).collect(),
             smoke,
         }

@@ -3,7 +3,7 @@
 use artifact::{
     BuilderKind, Digest, Edit, Finding, Outcome, Report, Source, Target, ToolchainIdentity, Verified,
 };
-use manifest::{ErrorKind, Manifest, NormalizedField, Smoke};
+use manifest::{ErrorKind, Manifest, Smoke};
 use seaworthy_manifest as manifest;
 use serde_json::{Value, json};
 
@@ -118,7 +118,6 @@ fn the_order_in_which_lists_were_filled_does_not_show() {
     shuffled.files.reverse();
     for artifact in &mut shuffled.artifacts {
         artifact.rules.reverse();
-        artifact.normalized.reverse();
     }
     for file in &mut shuffled.files {
         file.members.reverse();
@@ -161,9 +160,7 @@ fn sample() -> Manifest {
         let verified = verified(target);
         let builder = manifest::Builder::new(&verified.stage().finished().toolchain, "asked for by name");
         sample.builders.insert(target, builder);
-        let normalized = ["TimeDateStamp", "CheckSum"]
-            .map(|field| NormalizedField { field: field.to_owned(), value: "0".to_owned() });
-        sample.artifacts.push(manifest::Artifact::new(&verified, normalized.to_vec(), smoke));
+        sample.artifacts.push(manifest::Artifact::new(&verified, smoke));
         for kind in [manifest::FileKind::Archive, manifest::FileKind::Symbols] {
             sample.files.push(file(target, kind));
         }

@@ -170,7 +170,8 @@ impl Config {
         let own: Config = toml::from_str(text).map_err(|error| refused(&error, path))?;
         for name in own.target.keys().chain(&own.product.targets) {
             find_target(name).map_err(|error| {
-                Error::new(ErrorKind::BadConfig, format!("{}: {error}", path.display())).with_hint(hint(&error))
+                Error::new(ErrorKind::BadConfig, format!("{}: {error}", path.display()))
+                    .with_hint(hint(&error))
             })?;
         }
         // … and once merged, table by table.

@@ -1,17 +1,18 @@
 //! From what was asked for, configured and found to a complete plan.
 
 use std::collections::BTreeSet;
+use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use artifact::{BuilderKind, Digest, Source, Target, Toolchain};
 use compile::CompileRequest;
-use finish::FinishOptions;
+use finish::{FinishOptions, Subsystem};
 use package::{BundleFile, Layout};
 use serde::Serialize;
 use smoke::Expect;
 use toolchain::Choice;
-use verify::Policy;
+use verify::{Policy, PolicyOverrides, SubsystemPolicy};
 
 use crate::config::{Config, Package, SmokeExpectation, TargetConfig, find_target};
 use crate::workspace::{Released, Workspace};
@@ -93,12 +94,13 @@ pub fn plan(request: &PlanRequest) -> Result<ReleasePlan, Error> {
     let mut jobs = Vec::new();
     for target in &targets {
         for binary in &released.binaries {
-            jobs.push(job(*target, binary, &workspace, &config, &released, &source, builder.kind)?);
+            jobs.push(job(*target, binary, &workspace, &config, &released, &source, builder.kind));
         }
     }
-    let out = request.out.clone().unwrap_or_else(|| {
-        workspace.root.join(config.package.out.as_deref().unwrap_or(Path::new("dist")))
-    });
+    let out = request
+        .out
+        .clone()
+        .unwrap_or_else(|| workspace.root.join(config.package.out.as_deref().unwrap_or(Path::new("dist"))));
     Ok(ReleasePlan {
         layout: layout(&source, &out, &workspace.root, &config.package)?,
         smoke: smoke_plan(&config, &source),
@@ -163,7 +165,8 @@ fn source(
         let shown: Vec<_> = head.changes.iter().take(5).map(|line| line.trim()).collect();
         let more = head.changes.len().saturating_sub(shown.len());
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        let message = format!("the work tree differs from commit {}: {}{more}", head.commit, shown.join(", "));
+        let message =
+            format!("the work tree differs from commit {}: {}{more}", head.commit, shown.join(", "));
         return Err(Error::new(ErrorKind::DirtyTree, message)
             .with_hint("commit or stash the changes, or pass --allow-dirty and have the manifest say so"));
     }
@@ -185,7 +188,7 @@ fn job(
     released: &Released,
     source: &Source,
     builder: BuilderKind,
-) -> Result<Job, Error> {
+) -> Job {
     let TargetConfig { glibc_floor, finish, policy } = config.of(target);
     let glibc_floor = glibc_floor.or_else(|| target.row().glibc_floor.map(str::to_owned));
     let compile = CompileRequest {
@@ -202,9 +205,35 @@ fn job(
         source_date_epoch: source.commit_time,
         glibc_floor: glibc_floor.clone(),
     };
-    let mut held_to = Policy::for_target(target).with(&policy);
-    held_to.glibc_floor = glibc_floor.or(held_to.glibc_floor);
-    Ok(Job { compile, finish, policy: held_to })
+    let policy = held_to(target, &policy, &finish, glibc_floor, source, workspace);
+    Job { compile, finish, policy }
+}
+
+/// The target's policy with what this release asks for, and with what must not be found inside: this machine's folders.
+fn held_to(
+    target: Target,
+    overrides: &PolicyOverrides,
+    finish: &FinishOptions,
+    glibc_floor: Option<String>,
+    source: &Source,
+    workspace: &Workspace,
+) -> Policy {
+    let mut policy = Policy::for_target(target);
+    policy.glibc_floor = glibc_floor.or(policy.glibc_floor);
+    policy.subsystem = match finish.subsystem {
+        Some(Subsystem::Console) => SubsystemPolicy::Console,
+        Some(Subsystem::Gui) => SubsystemPolicy::Gui,
+        None => SubsystemPolicy::Any,
+    };
+    let home = env::home_dir();
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| home.as_ref().map(|home| home.join(".cargo")));
+    let folders = [Some(workspace.root.clone()), Some(workspace.target_dir.clone()), cargo_home, home];
+    // The root folder begins every path and says nothing.
+    let folders = folders.into_iter().flatten().filter(|folder| folder.parent().is_some());
+    let policy = policy.with_build_paths(folders.map(|folder| folder.display().to_string()));
+    let stamp = u32::try_from(source.commit_time).unwrap_or(0);
+    policy.with(overrides).with_timestamp(stamp)
 }
 
 fn smoke_plan(config: &Config, source: &Source) -> SmokePlan {
@@ -224,7 +253,10 @@ fn layout(source: &Source, out: &Path, root: &Path, package: &Package) -> Result
     let bundle_file = |file: &crate::config::BundledFile| {
         let name = file.from.file_name().map(|name| name.to_string_lossy().into_owned());
         let to = file.to.clone().or(name).ok_or_else(|| {
-            Error::new(ErrorKind::BadConfig, format!("package.files: `{}` names no file", file.from.display()))
+            Error::new(
+                ErrorKind::BadConfig,
+                format!("package.files: `{}` names no file", file.from.display()),
+            )
         })?;
         let targets = file.targets.iter().map(|name| find_target(name)).collect::<Result<_, _>>()?;
         Ok(BundleFile { from: root.join(&file.from), to, targets })

@@ -30,8 +30,11 @@ impl Workspace {
     /// The workspace that `folder` is in.
     pub(crate) fn find(folder: &Path) -> Result<Workspace, Error> {
         let metadata = MetadataCommand::new().current_dir(folder).no_deps().exec().map_err(|error| {
-            Error::new(ErrorKind::Workspace, format!("cargo cannot read the workspace at {}", folder.display()))
-                .with_source(error)
+            Error::new(
+                ErrorKind::Workspace,
+                format!("cargo cannot read the workspace at {}", folder.display()),
+            )
+            .with_source(error)
         })?;
         Ok(Workspace {
             root: metadata.workspace_root.clone().into(),
@@ -69,8 +72,9 @@ impl Workspace {
         let packages = self.metadata.workspace_packages();
         let names: Vec<_> = packages.iter().map(|package| package.name.to_string()).collect();
         packages.into_iter().find(|package| package.name.as_str() == name).ok_or_else(|| {
-            Error::new(ErrorKind::Workspace, format!("the workspace has no package `{name}`"))
-                .with_hint(format!("`product.package` in release.toml: its packages are {}", names.join(", ")))
+            Error::new(ErrorKind::Workspace, format!("the workspace has no package `{name}`")).with_hint(
+                format!("`product.package` in release.toml: its packages are {}", names.join(", ")),
+            )
         })
     }
 
