@@ -90,7 +90,6 @@ mod tests {
     use super::Control::{Continue, Pause, Start, Stop};
     use super::Refusal::{Already, Busy, NotRunning};
     use super::State::{ContinuePending, PausePending, Paused, Running, StartPending, StopPending, Stopped};
-    use super::*;
 
     /// Every state by every control, written out by hand.
     #[test]
