@@ -56,9 +56,9 @@ pub(crate) fn rewrite(job: &Job<'_>) -> Result<Rewritten, Error> {
     edits.push(checksum(&image, &mut program));
     // What padding and string table came to is the stripping's, so that the edits add up to the whole.
     let left = saved(job.bytes.len(), program.len()) - edits.iter().map(|edit| edit.bytes_saved).sum::<i64>();
-    let last =
-        edits.iter_mut().rfind(|edit| matches!(&*edit.name, "strip-symbols" | "drop-section" | "checksum"));
-    last.expect("the checksum is always there").bytes_saved += left;
+    let takers = ["strip-symbols", "drop-section", "checksum"];
+    let taker = takers.iter().find_map(|name| edits.iter().position(|edit| edit.name == *name));
+    edits[taker.expect("the checksum is always there")].bytes_saved += left;
     Ok(Rewritten { program, symbols, edits })
 }
 

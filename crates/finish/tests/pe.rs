@@ -36,6 +36,8 @@ fn judge(program: &Path, folder: &Path) {
     let artifact = finished(TARGET, program, &folder.join("out"), options.clone());
     let again = finished(TARGET, program, &folder.join("again"), options);
     assert_eq!(again.digest(), artifact.digest(), "the same bytes every time");
+    let edits = &artifact.stage().edits;
+    assert!(edits.iter().all(|edit| (edit.bytes_saved > 0) == (edit.name == "strip-symbols")), "{edits:?}");
     let (after, symbols) = (artifact.path(), artifact.stage().symbols.clone().expect("symbols were split"));
 
     needs("x86_64-w64-mingw32-objdump", "binutils-mingw-w64-x86-64");
