@@ -50,8 +50,7 @@ impl ImageFacts {
 
 /// The image `reference` (an ID or a tag), if the engine has it.
 pub(crate) fn image(engine: Engine, reference: &str) -> Result<Option<ImageFacts>, Error> {
-    let program =
-        Program::new(engine.program()).args(["image", "inspect", "--format", "{{json .}}", reference]);
+    let program = Program::new(engine.program()).args(["image", "inspect", reference]);
     let ended = program.run()?;
     if !ended.success {
         return if says_unknown(&ended) {
@@ -90,7 +89,7 @@ fn parse(json: &str) -> Result<ImageFacts, serde_json::Error> {
     struct RootFs {
         layers: Option<Vec<String>>,
     }
-    let Inspected { id, config, root_fs } = serde_json::from_str(json)?;
+    let [Inspected { id, config, root_fs }] = serde_json::from_str(json)?;
     let id = if id.starts_with("sha256:") { id } else { format!("sha256:{id}") }; // Podman leaves it out
     let labels = config.and_then(|config| config.labels).unwrap_or_default().into_iter().collect();
     Ok(ImageFacts { id, layers: root_fs.layers.unwrap_or_default(), labels })
@@ -164,8 +163,8 @@ mod tests {
 
     #[test]
     fn reads_what_both_engines_print() {
-        let docker = r#"{"Id":"sha256:ab","RootFS":{"Type":"layers","Layers":["sha256:01"]},"Config":{"Labels":null}}"#;
-        let podman = r#"{"Id":"ab","RootFS":{"Layers":["sha256:01"]},"Config":{"Labels":{"a":"b"}}}"#;
+        let docker = r#"[{"Id":"sha256:ab","RootFS":{"Type":"layers","Layers":["sha256:01"]},"Config":{"Labels":null}}]"#;
+        let podman = r#"[{"Id":"ab","RootFS":{"Layers":["sha256:01"]},"Config":{"Labels":{"a":"b"}}}]"#;
         let (docker, podman) = (parse(docker).unwrap(), parse(podman).unwrap());
         assert_eq!((&docker.id, &docker.layers), (&podman.id, &podman.layers));
         assert_eq!((docker.label("a"), podman.label("a")), ("", "b"));
