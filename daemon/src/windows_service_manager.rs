@@ -330,8 +330,7 @@ fn raw_code(error: &windows_service::Error) -> Option<i32> {
     }
 }
 
-/// Whether `services.exe` started this program; the parent's number may since belong to another, so a "no" is only
-/// believed when a parent is seen.
+/// Whether `services.exe` started this program; it outlives every service, so a parent that is gone was another.
 fn parent_is_service_manager() -> io::Result<bool> {
     // SAFETY: takes two numbers.
     let snapshot = unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0) };
@@ -352,6 +351,5 @@ fn parent_is_service_manager() -> io::Result<bool> {
         more = unsafe { Process32NextW(snapshot.as_raw_handle(), &raw mut entry) };
     }
     let parent = processes.iter().find(|process| process.0 == std::process::id()).map(|process| process.1);
-    let parent = processes.iter().find(|process| Some(process.0) == parent).ok_or(io::ErrorKind::NotFound)?;
-    Ok(parent.2.eq_ignore_ascii_case("services.exe"))
+    Ok(processes.iter().any(|(id, _, name)| Some(*id) == parent && name.eq_ignore_ascii_case("services.exe")))
 }
