@@ -28,8 +28,9 @@ pub use image::{ImageRequest, MadeImage, make_images};
 
 use rust::Rust;
 
-/// An engine that does not answer for so long counts as not running.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// An engine that does not answer for so long counts as not running. One that is not there says so at once; Podman keeps
+/// everyone waiting for some seconds while it stores an image.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where builders are described and kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
