@@ -201,9 +201,11 @@ fn make(
     let step = format!("make image {name}");
     events(Event::Started { step: step.clone() });
     let labels = [format!("{RECIPE}={}", row.recipe), format!("{PACKAGES}={}", row.closure)];
-    let labels = labels.into_iter().flat_map(|label| ["--label".to_owned(), label]).collect::<Vec<_>>();
+    let mut args: Vec<_> = labels.into_iter().flat_map(|label| ["--label".to_owned(), label]).collect();
+    // The name is for people, and keeps the image when unnamed ones are pruned; nothing here goes by it.
+    args.extend(["--tag".to_owned(), format!("localhost/seaworthy-{name}:{}", row.recipe.short())]);
     let folder = context.docker_dir.join(name);
-    let id = recipe::build(engine, &folder, &base, &labels, &mut |line| {
+    let id = recipe::build(engine, &folder, &base, &args, &mut |line| {
         events(Event::Output { step: step.clone(), line: line.to_owned() });
     })?;
     let image = read_back(engine, name, &id, &recipe, lock).inspect_err(|_| engine::discard(engine, &id))?;
