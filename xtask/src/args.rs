@@ -9,8 +9,10 @@ use clap_complete::Shell;
 /// Cross-build, verify and package Rust programs for devices that cannot be reached afterwards.
 #[derive(Debug, Parser)]
 #[command(name = "seaworthy", bin_name = "cargo xtask", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 refused by verification, 2 unreadable file, 3 usage or configuration, \
-    4 plan, 5 toolchain, 6 build, 7 finish, 8 start, 9 package, 10 another release is running, 101 bug.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 refused by verification, 2 unreadable file, 3 usage or configuration, \
+    4 plan, 5 toolchain, 6 build, 7 finish, 8 start, 9 package, 10 another release is running, 101 bug."
+)]
 pub struct Cli {
     /// How results are written to standard output.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
@@ -52,7 +54,7 @@ pub enum Command {
     /// Plan, build, finish, verify, start and package every target: the whole flow.
     Release(ReleaseArgs),
     /// Print every choice a release would make, and run nothing.
-    Plan(PlanArgs),
+    Plan(PlanCommand),
     /// Build the programs and stop there.
     Build(PlanArgs),
     /// Edit a built program into what ships: subsystem, symbols, stamps, checksum.
@@ -101,6 +103,17 @@ pub struct PlanArgs {
     /// Release although the work tree differs from the commit; the manifest says so.
     #[arg(long)]
     pub allow_dirty: bool,
+}
+
+/// `plan`
+#[derive(Args, Debug)]
+pub struct PlanCommand {
+    /// What to plan.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Print the default release.toml with its comments and stop.
+    #[arg(long)]
+    pub print_config: bool,
 }
 
 /// `release`
@@ -251,9 +264,16 @@ pub struct CiArgs {
 #[derive(Args, Debug)]
 pub struct BenchArgs {
     /// What to measure.
-    #[arg(value_parser = ["release", "inspect"])]
-    pub what: String,
+    #[arg(value_enum)]
+    pub what: Benchmark,
     /// The builder to measure with.
     #[arg(long, value_enum)]
     pub builder: Option<Builder>,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Benchmark {
+    /// A release, cold and unchanged, against the cargo builds inside it.
+    Release,
 }

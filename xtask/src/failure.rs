@@ -11,6 +11,8 @@ use artifact::{Fault, FaultKind, Report};
 pub enum Failure {
     /// Exit code 1: verification refused files. Their reports.
     Refused(Vec<Report>),
+    /// Several targets failed, each in its own way; the exit code is the first one's.
+    Several(Vec<Failure>),
     /// Exit code 1: checks of this repository failed. Their names.
     Checks(Vec<String>),
     /// Exit code 2: a file cannot be read as a program.
@@ -45,9 +47,27 @@ pub struct Message {
 }
 
 impl Failure {
+    /// The same failure, with the file it is about named in its sentence.
+    pub fn about(mut self, file: &str) -> Failure {
+        if let Failure::Unreadable(message) = &mut self {
+            message.sentence = format!("{file}: {}", message.sentence);
+        }
+        self
+    }
+
+    /// All of `failures` as one, if there are any.
+    pub fn together(mut failures: Vec<Failure>) -> Option<Failure> {
+        match failures.len() {
+            0 => None,
+            1 => failures.pop(),
+            _ => Some(Failure::Several(failures)),
+        }
+    }
+
     /// The process's exit code.
     pub fn code(&self) -> u8 {
         match self {
+            Failure::Several(failures) => failures.first().map_or(1, Failure::code),
             Failure::Refused(_) | Failure::Checks(_) => 1,
             Failure::Unreadable(_) => 2,
             Failure::Usage(_) => 3,
@@ -64,7 +84,7 @@ impl Failure {
     /// What to tell, where it is a sentence and not reports.
     pub fn message(&self) -> Option<&Message> {
         match self {
-            Failure::Refused(_) | Failure::Checks(_) => None,
+            Failure::Refused(_) | Failure::Checks(_) | Failure::Several(_) => None,
             Failure::Unreadable(message)
             | Failure::Usage(message)
             | Failure::Plan(message)

@@ -1,2 +1,5 @@
-//! The command line.
-fn main() {}
+//! `cargo xtask`: the program inside this repository.
+
+fn main() -> std::process::ExitCode {
+    seaworthy::main()
+}

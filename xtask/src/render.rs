@@ -12,7 +12,7 @@ use artifact::{Event, Outcome, Report};
 use serde::Serialize;
 
 use crate::args::{Color, Format};
-use crate::failure::Failure;
+use crate::failure::{Failure, Message};
 use progress::Progress;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -22,14 +22,14 @@ const FAINT: Style = Style::new().dimmed();
 
 /// Draws events, results and failures, the way the command line asked for.
 #[derive(Debug)]
-pub struct Renderer {
+pub(crate) struct Renderer {
     format: Format,
     progress: Progress,
 }
 
 impl Renderer {
     /// A renderer for this process.
-    pub fn new(format: Format, color: Color, quiet: bool) -> Renderer {
+    pub(crate) fn new(format: Format, color: Color, quiet: bool) -> Renderer {
         match color {
             Color::Auto => {}
             Color::Always => anstream::ColorChoice::Always.write_global(),
@@ -44,22 +44,22 @@ impl Renderer {
     }
 
     /// Draws one event of a stage.
-    pub fn event(&self, event: Event) {
+    pub(crate) fn event(&self, event: Event) {
         self.progress.draw(event);
     }
 
     /// One line of progress that is not part of a step: `verb` is right-aligned as cargo's are.
-    pub fn status(&self, verb: &str, text: &str) {
+    pub(crate) fn status(&self, verb: &str, text: &str) {
         self.progress.line(&format!("{GOOD}{verb:>12}{GOOD:#} {text}"));
     }
 
     /// Something a person should know although nothing failed.
-    pub fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         self.progress.line(&format!("{NOTE}{:>12}{NOTE:#} {text}", "note"));
     }
 
     /// A result: `text` for people, `value` for programs.
-    pub fn result<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) {
+    pub(crate) fn result<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) {
         match self.format {
             Format::Json => match serde_json::to_string_pretty(value) {
                 Ok(json) => self.raw(&(json + "\n")),
@@ -70,43 +70,19 @@ impl Renderer {
     }
 
     /// Text that is a result as it stands: a script, a schema, a dump. A closed pipe is not an error.
-    pub fn raw(&self, text: &str) {
+    pub(crate) fn raw(&self, text: &str) {
         self.progress.suspended(|| {
             print!("{text}");
             std::io::stdout().flush().ok();
         });
     }
 
-    /// A failure, in full.
-    pub fn failure(&self, failure: &Failure) {
-        self.progress.suspended(|| match failure {
-            Failure::Refused(reports) => {
-                eprint!("{}", refused(reports));
-            }
-            Failure::Checks(names) => eprintln!("{BAD}error{BAD:#}: failed: {}", names.join(", ")),
-            _ => {
-                let Some(message) = failure.message() else { return };
-                eprintln!("{BAD}error{BAD:#}: {}", message.sentence);
-                for cause in &message.causes {
-                    eprintln!("  {FAINT}because:{FAINT:#} {}", cause.replace('\n', "\n    "));
-                }
-                if let Some(hint) = &message.hint {
-                    eprintln!("  {NOTE}next:{NOTE:#} {hint}");
-                }
-            }
-        });
+    /// A failure, in full: for people on standard error, for programs as one JSON document.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        let text = told(failure);
+        self.progress.suspended(|| eprint!("{text}"));
         if self.format == Format::Json {
-            let document = FailureDocument {
-                error: failure.message().map(|message| message.sentence.clone()),
-                causes: failure.message().map(|message| message.causes.clone()).unwrap_or_default(),
-                next: failure.message().and_then(|message| message.hint.clone()),
-                exit_code: failure.code(),
-                reports: match failure {
-                    Failure::Refused(reports) => reports,
-                    _ => &[],
-                },
-            };
-            match serde_json::to_string_pretty(&document) {
+            match serde_json::to_string_pretty(&FailureDocument::of(failure)) {
                 Ok(json) => println!("{json}"),
                 Err(error) => eprintln!("{BAD}error{BAD:#}: the failure has no JSON form: {error}"),
             }
@@ -114,16 +90,65 @@ impl Renderer {
     }
 }
 
+/// A failure for programs.
 #[derive(Serialize)]
 struct FailureDocument<'a> {
-    error: Option<String>,
-    causes: Vec<String>,
-    next: Option<String>,
     exit_code: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    causes: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     reports: &'a [Report],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    checks: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    several: Vec<FailureDocument<'a>>,
 }
 
-pub use results::{inspected, planned, released, rules, toolchains, verified};
+impl<'a> FailureDocument<'a> {
+    fn of(failure: &'a Failure) -> FailureDocument<'a> {
+        let message = failure.message();
+        FailureDocument {
+            exit_code: failure.code(),
+            error: message.map(|message| message.sentence.as_str()),
+            causes: message.map_or(&[], |message| &message.causes),
+            next: message.and_then(|message| message.hint.as_deref()),
+            reports: if let Failure::Refused(reports) = failure { reports } else { &[] },
+            checks: if let Failure::Checks(names) = failure { names } else { &[] },
+            several: match failure {
+                Failure::Several(failures) => failures.iter().map(FailureDocument::of).collect(),
+                _ => Vec::new(),
+            },
+        }
+    }
+}
+
+/// A failure for people.
+fn told(failure: &Failure) -> String {
+    match failure {
+        Failure::Refused(reports) => refused(reports),
+        Failure::Several(failures) => failures.iter().map(told).collect(),
+        Failure::Checks(names) => format!("{BAD}error{BAD:#}: failed: {}\n", names.join(", ")),
+        _ => failure.message().map(message).unwrap_or_default(),
+    }
+}
+
+fn message(message: &Message) -> String {
+    let mut text = format!("{BAD}error{BAD:#}: {}\n", message.sentence);
+    // A cause that the sentence already quotes would only say it twice.
+    for cause in message.causes.iter().filter(|cause| !message.sentence.contains(cause.as_str())) {
+        text += &format!("  {FAINT}because:{FAINT:#} {}\n", cause.trim_end().replace('\n', "\n    "));
+    }
+    if let Some(hint) = &message.hint {
+        text += &format!("  {NOTE}next:{NOTE:#} {hint}\n");
+    }
+    text
+}
+
+pub(crate) use results::{planned, released, rules, statuses, verified};
 
 /// What refused which file, and what to do about it.
 fn refused(reports: &[Report]) -> String {

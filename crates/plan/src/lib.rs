@@ -11,4 +11,4 @@ mod workspace;
 
 pub use config::{Config, DEFAULT as DEFAULT_CONFIG};
 pub use error::{Error, ErrorKind};
-pub use resolve::{Job, PlanRequest, ReleasePlan, plan, target};
+pub use resolve::{Job, PlanRequest, ReleasePlan, plan, policy, target};

@@ -220,11 +220,7 @@ fn held_to(
 ) -> Policy {
     let mut policy = Policy::for_target(target);
     policy.glibc_floor = glibc_floor.or(policy.glibc_floor);
-    policy.subsystem = match finish.subsystem {
-        Some(Subsystem::Console) => SubsystemPolicy::Console,
-        Some(Subsystem::Gui) => SubsystemPolicy::Gui,
-        None => SubsystemPolicy::Any,
-    };
+    policy.subsystem = subsystem(finish);
     let home = env::home_dir();
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let cargo_home = cargo_home.or_else(|| home.as_ref().map(|home| home.join(".cargo")));
@@ -266,4 +262,23 @@ fn layout(source: &Source, out: &Path, root: &Path, package: &Package) -> Result
         out_dir: out.to_owned(),
         bundle: package.files.iter().map(bundle_file).collect::<Result<_, Error>>()?,
     })
+}
+
+/// What a program for `target` is held to in the workspace at `root` when it is verified on its own: the configured
+/// policy, with any subsystem where none is configured.
+pub fn policy(root: &Path, target: Target) -> Result<Policy, Error> {
+    let config = Config::read(root)?.of(target);
+    let mut policy = Policy::for_target(target);
+    policy.glibc_floor = config.glibc_floor.or(policy.glibc_floor);
+    policy.subsystem = subsystem(&config.finish);
+    Ok(policy.with(&config.policy))
+}
+
+/// The subsystem that the finished program must have.
+fn subsystem(finish: &FinishOptions) -> SubsystemPolicy {
+    match finish.subsystem {
+        Some(Subsystem::Console) => SubsystemPolicy::Console,
+        Some(Subsystem::Gui) => SubsystemPolicy::Gui,
+        None => SubsystemPolicy::Any,
+    }
 }

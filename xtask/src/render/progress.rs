@@ -127,6 +127,8 @@ fn spinner() -> ProgressStyle {
 }
 
 fn bar_style() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner:>12.cyan} {prefix} {bar:24} {binary_bytes}/{binary_total_bytes} {wide_msg:.dim}")
-        .expect("the template is constant and drawn by every run on a terminal")
+    ProgressStyle::with_template(
+        "{spinner:>12.cyan} {prefix} {bar:24} {binary_bytes}/{binary_total_bytes} {wide_msg:.dim}",
+    )
+    .expect("the template is constant and drawn by every run on a terminal")
 }

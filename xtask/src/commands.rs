@@ -1,0 +1,302 @@
+//! What each command does: types from the command line in, one result out.
+
+use std::path::{Path, PathBuf};
+
+use artifact::{Report, Target};
+use clap::CommandFactory;
+use inspect::{Facts, InputLimits};
+use manifest::Manifest;
+use package::{Layout, Staging};
+use plan::{PlanRequest, ReleasePlan};
+use serde::Serialize;
+use toolchain::ImageRequest;
+
+use crate::args::*;
+use crate::failure::{Failure, Message};
+use crate::pipeline::{self, Conduct, Released};
+use crate::render::{self, Renderer};
+use crate::{bench, builders, doctor, gate, jobs};
+
+/// Does what the command line asks.
+pub(crate) fn run(command: Command, renderer: &Renderer) -> Result<(), Failure> {
+    match command {
+        Command::Release(args) => release(&args, renderer),
+        Command::Plan(args) => print_plan(&args, renderer),
+        Command::Build(args) => build(&args, renderer),
+        Command::Finish(args) => finish(&args, renderer),
+        Command::Inspect(args) => inspect(&args, renderer),
+        Command::Verify(args) => verify(&args, renderer),
+        Command::Package(args) => gather(&args, renderer),
+        Command::Toolchain(args) => toolchain(args.command, renderer),
+        Command::Doctor => doctor::run(renderer),
+        Command::Schema => {
+            renderer.raw(&(pretty(&manifest::schema()) + "\n"));
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "cargo-seaworthy", &mut script);
+            renderer.raw(&String::from_utf8_lossy(&script));
+            Ok(())
+        }
+        Command::Ci(args) => jobs::run(args.job.as_deref(), renderer),
+        Command::Bench(args) => bench::run(&args, renderer),
+    }
+}
+
+fn release(args: &ReleaseArgs, renderer: &Renderer) -> Result<(), Failure> {
+    let plan = make_plan(&args.plan)?;
+    if args.dry_run {
+        renderer.result(&plan, render::planned);
+        return Ok(());
+    }
+    let context = builders::context(&plan.workspace, args.plan.offline)?;
+    announce(&plan, renderer);
+    let conduct = Conduct { strict: args.strict };
+    let released = pipeline::release(&plan, &context, conduct, &|event| renderer.event(event))?;
+    show_release(&released, renderer);
+    Ok(())
+}
+
+fn print_plan(args: &PlanCommand, renderer: &Renderer) -> Result<(), Failure> {
+    if args.print_config {
+        renderer.raw(plan::DEFAULT_CONFIG);
+        return Ok(());
+    }
+    renderer.result(&make_plan(&args.plan)?, render::planned);
+    Ok(())
+}
+
+fn build(args: &PlanArgs, renderer: &Renderer) -> Result<(), Failure> {
+    let plan = make_plan(args)?;
+    let context = builders::context(&plan.workspace, args.offline)?;
+    announce(&plan, renderer);
+    let programs = pipeline::build(&plan, &context, &|event| renderer.event(event))?;
+    renderer.result(&programs, |programs| {
+        programs.iter().map(|program| format!("{}\n", program.display())).collect()
+    });
+    Ok(())
+}
+
+/// What `plan`, `build` and `release` decide first.
+pub(crate) fn make_plan(args: &PlanArgs) -> Result<ReleasePlan, Failure> {
+    let request = PlanRequest {
+        folder: args.workspace.clone(),
+        targets: args.targets.clone(),
+        builder: args.builder.map(Builder::wanted),
+        out: args.out.clone(),
+        allow_dirty: args.allow_dirty,
+    };
+    Ok(plan::plan(&request)?)
+}
+
+fn announce(plan: &ReleasePlan, renderer: &Renderer) {
+    let names: Vec<_> = plan.targets.iter().map(|target| target.name()).collect();
+    let source = &plan.source;
+    let text = format!(
+        "{} {} for {} with {} ({})",
+        source.product,
+        source.version,
+        names.join(", "),
+        plan.builder.kind.name(),
+        plan.builder.why
+    );
+    renderer.status("plan", &text);
+    if source.dirty {
+        renderer.note("the work tree differs from its commit; the manifest says so");
+    }
+}
+
+#[derive(Serialize)]
+struct ReleaseDocument<'a> {
+    folder: &'a Path,
+    manifest: &'a Manifest,
+}
+
+fn show_release(released: &Released, renderer: &Renderer) {
+    let document = ReleaseDocument { folder: &released.folder, manifest: &released.manifest };
+    renderer.result(&document, |_| render::released(released));
+}
+
+fn finish(args: &FinishArgs, renderer: &Renderer) -> Result<(), Failure> {
+    let request = PlanRequest {
+        folder: args.workspace.clone(),
+        targets: vec![args.target.clone()],
+        // Nothing is built: whichever builder there is says nothing about this file.
+        builder: Some(Some(artifact::BuilderKind::Host)),
+        out: None,
+        allow_dirty: args.allow_dirty,
+    };
+    let plan = plan::plan(&request)?;
+    let finished = pipeline::finish_file(&plan, &args.file, &args.out)?;
+    let stage = finished.stage();
+    #[derive(Serialize)]
+    struct FinishedDocument<'a> {
+        path: &'a Path,
+        symbols: Option<&'a Path>,
+        built_size: u64,
+        size: u64,
+        edits: &'a [artifact::Edit],
+    }
+    let document = FinishedDocument {
+        path: finished.path(),
+        symbols: stage.symbols.as_deref(),
+        built_size: stage.built_size,
+        size: finished.size(),
+        edits: &stage.edits,
+    };
+    renderer.result(&document, |document| {
+        let edits = document.edits.iter().map(|edit| format!("  {:<16} {}\n", edit.name, edit.detail));
+        let edits: String = edits.collect();
+        format!("{} -> {} bytes\n{edits}{}\n", document.built_size, document.size, document.path.display())
+    });
+    Ok(())
+}
+
+fn inspect(args: &InspectArgs, renderer: &Renderer) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Inspected {
+        path: String,
+        facts: Facts,
+    }
+    let mut found = Vec::new();
+    each_program(&args.paths, &mut |name, bytes| {
+        found.push(Inspected { path: name.to_owned(), facts: inspect::inspect(bytes)? });
+        Ok(())
+    })?;
+    renderer.result(&found, |found| {
+        let several = found.len() > 1;
+        let dumps = found.iter().map(|one| {
+            let title = if several { format!("{}\n", one.path) } else { String::new() };
+            title + &inspect::dump(&one.facts)
+        });
+        dumps.collect::<Vec<_>>().join("\n")
+    });
+    Ok(())
+}
+
+fn verify(args: &VerifyArgs, renderer: &Renderer) -> Result<(), Failure> {
+    if args.print_policy {
+        renderer.raw(verify::DEFAULT_POLICY);
+        return Ok(());
+    }
+    if args.rules {
+        let ids: Vec<_> = verify::rules().iter().map(|rule| (rule.id, rule.why, rule.fix)).collect();
+        renderer.result(&ids, |_| render::rules(verify::rules()));
+        return Ok(());
+    }
+    let target = args.target.as_deref().map(plan::target).transpose()?;
+    let mut reports = Vec::new();
+    each_program(&args.paths, &mut |name, bytes| {
+        let facts = inspect::inspect(bytes)?;
+        // A machine without a target of ours is held to one of the same format, and fails by its machine.
+        let apparent = gate::apparent_target(&facts).unwrap_or(match facts.binary {
+            inspect::facts::Binary::Elf(_) => Target::X86_64Linux,
+            inspect::facts::Binary::Pe(_) => Target::X86_64Windows,
+        });
+        let mut policy = plan::policy(&args.workspace, target.unwrap_or(apparent))?;
+        if let Some(time) = commit_time(Path::new(name.split('!').next().unwrap_or(name))) {
+            policy = policy.with_timestamp(time);
+        }
+        reports.push(gate::report(name, bytes, &policy));
+        Ok(())
+    })?;
+    let refused = reports.iter().any(|report: &Report| !report.passed());
+    renderer.result(&reports, |reports| render::verified(reports, args.verbose));
+    // The reports were the result; the failure only carries the exit code.
+    if refused { Err(Failure::Refused(Vec::new())) } else { Ok(()) }
+}
+
+/// The commit time in the manifest.json beside a released file: the one stamp its programs may carry.
+fn commit_time(path: &Path) -> Option<u32> {
+    let bytes = std::fs::read(path.parent()?.join("manifest.json")).ok()?;
+    u32::try_from(Manifest::read(&bytes).ok()?.commit_time).ok()
+}
+
+/// Takes a program's name and bytes.
+type Visit<'a> = dyn FnMut(&str, &[u8]) -> Result<(), Failure> + 'a;
+
+/// Visits every program below `paths`. A file that was named itself must be one; in folders and archives others are
+/// passed over.
+fn each_program(paths: &[PathBuf], visit: &mut Visit<'_>) -> Result<(), Failure> {
+    for path in paths {
+        let (mut programs, mut result) = (0, Ok(()));
+        inspect::open(path, &InputLimits::default(), &mut |input| {
+            let named = Path::new(&input.name) == path;
+            if result.is_ok() && (named || inspect::looks_like_a_program(&input.bytes)) {
+                programs += 1;
+                result = visit(&input.name, &input.bytes).map_err(|failure| failure.about(&input.name));
+            }
+        })?;
+        result?;
+        if programs == 0 {
+            let sentence = format!("there is no ELF or PE file in {}", path.display());
+            return Err(Failure::Unreadable(Message::new(sentence, "name programs, or what holds some")));
+        }
+    }
+    Ok(())
+}
+
+fn gather(args: &PackageArgs, renderer: &Renderer) -> Result<(), Failure> {
+    let mut parts = Vec::new();
+    for part in &args.parts {
+        parts.push(package::read_release(part)?);
+    }
+    let together = crate::record::together(parts.iter().map(|(manifest, _)| manifest))?;
+    let layout = Layout {
+        source: artifact::Source {
+            product: together.product.clone(),
+            version: together.version.clone(),
+            commit: together.commit.clone(),
+            commit_time: together.commit_time,
+            dirty: together.dirty,
+        },
+        out_dir: args.out.clone(),
+        bundle: Vec::new(),
+    };
+    let staging = Staging::begin(&layout)?;
+    for archive in parts.into_iter().flat_map(|(_, archives)| archives) {
+        staging.adopt(archive)?;
+    }
+    let folder = staging.publish(&together)?;
+    show_release(&Released { folder, manifest: together }, renderer);
+    Ok(())
+}
+
+fn toolchain(command: ToolchainCommand, renderer: &Renderer) -> Result<(), Failure> {
+    let here = Path::new(".");
+    match command {
+        ToolchainCommand::Image(args) => {
+            let context = builders::context(here, false)?;
+            let request = ImageRequest {
+                engine: args.builder.and_then(Builder::wanted),
+                targets: targets(&args.targets)?,
+                bootstrap: args.bootstrap,
+                update: args.update,
+            };
+            let made = toolchain::make_images(&request, &context, &|event| renderer.event(event))?;
+            renderer.result(&made, |made| {
+                made.iter()
+                    .map(|image| format!("{:<16} {}  {}\n", image.name, image.id, image.compiler))
+                    .collect()
+            });
+        }
+        ToolchainCommand::Status => {
+            let context = builders::context(here, true)?;
+            let statuses = toolchain::status(&targets(&[])?, &context);
+            renderer.result(&statuses, |statuses| render::statuses(statuses));
+        }
+    }
+    Ok(())
+}
+
+fn targets(names: &[String]) -> Result<Vec<Target>, Failure> {
+    if names.is_empty() {
+        return Ok(Target::all().collect());
+    }
+    names.iter().map(|name| Ok(plan::target(name)?)).collect()
+}
+
+fn pretty<T: Serialize>(value: &T) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}

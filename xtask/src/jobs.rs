@@ -1,0 +1,145 @@
+//! The checks of this repository, by name: what CI runs is what a person runs.
+#![expect(clippy::disallowed_methods, reason = "the jobs are commands, and this is where they are started")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use artifact::{Machine, Target};
+use serde::Serialize;
+
+use crate::failure::{Failure, Message};
+use crate::render::Renderer;
+
+/// A check: its name, why it is there, the command line, and what it needs in its environment.
+struct Job {
+    name: &'static str,
+    help: &'static str,
+    command: &'static [&'static str],
+    environment: &'static [(&'static str, &'static str)],
+}
+
+/// In the order of `cargo xtask ci`: what fails fastest comes first, and the machine is set up before it is needed.
+const JOBS: &[Job] = &[
+    Job {
+        name: "setup",
+        help: "install what the tests need and start a container engine (as root on Debian)",
+        command: &["ci/setup"],
+        environment: &[],
+    },
+    Job { name: "format", help: "rustfmt", command: &["cargo", "fmt", "--all", "--check"], environment: &[] },
+    Job {
+        name: "lint",
+        help: "clippy, warnings denied",
+        command: &["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+        environment: &[],
+    },
+    Job {
+        name: "docs",
+        help: "rustdoc, warnings denied",
+        command: &["cargo", "doc", "--workspace", "--no-deps", "--locked", "--document-private-items"],
+        environment: &[("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")],
+    },
+    Job {
+        name: "images",
+        help: "the pinned images, bootstrapped from Debian packages",
+        command: &["cargo", "xtask", "toolchain", "image", "--bootstrap"],
+        environment: &[],
+    },
+    Job {
+        name: "test",
+        help: "every test, the releases end to end among them",
+        command: &["cargo", "test", "--workspace", "--locked", "--no-fail-fast"],
+        environment: &[],
+    },
+];
+
+/// One row of a CI system's matrix.
+#[derive(Serialize)]
+struct MatrixRow {
+    target: &'static str,
+    triple: &'static str,
+    machine: Machine,
+    image: &'static str,
+}
+
+/// Runs the job called `name`, or all of them.
+pub(crate) fn run(name: Option<&str>, renderer: &Renderer) -> Result<(), Failure> {
+    if name == Some("matrix") {
+        return matrix(renderer);
+    }
+    let jobs: Vec<&Job> = match name {
+        None => JOBS.iter().collect(),
+        Some(name) => vec![JOBS.iter().find(|job| job.name == name).ok_or_else(|| unknown(name))?],
+    };
+    let root = repository()?;
+    let mut failed = Vec::new();
+    for job in jobs {
+        renderer.status("job", &format!("{}: {}", job.name, job.help));
+        let begun = Instant::now();
+        let passed = start(job, &root)?;
+        let seconds = begun.elapsed().as_secs();
+        renderer.status(if passed { "passed" } else { "FAILED" }, &format!("{} ({seconds} s)", job.name));
+        if !passed {
+            failed.push(job.name.to_owned());
+            // Without its tools every later job would only fail in a more confusing way.
+            if job.name == "setup" {
+                break;
+            }
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(Failure::Checks(failed)) }
+}
+
+fn start(job: &Job, root: &Path) -> Result<bool, Failure> {
+    let (program, args) = job.command.split_first().expect("every job has a command, see the table");
+    // A path is meant from the repository, not from wherever cargo was started.
+    let program = if program.contains('/') { root.join(program) } else { PathBuf::from(program) };
+    let mut command = Command::new(&program);
+    command.args(args).current_dir(root).envs(job.environment.iter().copied());
+    match command.status() {
+        Ok(status) => Ok(status.success()),
+        Err(error) => Err(Failure::Usage(Message::new(
+            format!("cannot start {}: {error}", program.display()),
+            "run `cargo xtask ci setup` first",
+        ))),
+    }
+}
+
+/// The default targets, for one job of a CI system each.
+fn matrix(renderer: &Renderer) -> Result<(), Failure> {
+    let rows = Target::all().map(Target::row).filter(|row| row.is_default);
+    let rows = rows.map(|row| MatrixRow {
+        target: row.name,
+        triple: row.triple,
+        machine: row.machine,
+        image: row.image,
+    });
+    #[derive(Serialize)]
+    struct Matrix {
+        include: Vec<MatrixRow>,
+    }
+    // One line, as a CI system's output variables take it.
+    let matrix = serde_json::to_string(&Matrix { include: rows.collect() }).unwrap_or_default();
+    renderer.raw(&(matrix + "\n"));
+    Ok(())
+}
+
+/// The checkout this program was built from, which holds the checks.
+fn repository() -> Result<PathBuf, Failure> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned);
+    root.filter(|root| root.join("ci/setup").is_file()).ok_or_else(|| {
+        Failure::Usage(Message::new(
+            "the checks belong to Seaworthy's own repository, and it is not where this program was built",
+            "run `cargo xtask ci` inside a checkout",
+        ))
+    })
+}
+
+fn unknown(name: &str) -> Failure {
+    let names: Vec<_> = JOBS.iter().map(|job| job.name).chain(["matrix"]).collect();
+    Failure::Usage(Message::new(
+        format!("unknown job `{name}`"),
+        format!("the jobs are {}", names.join(", ")),
+    ))
+}

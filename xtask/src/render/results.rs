@@ -1,0 +1,144 @@
+//! Results as text for people.
+
+use artifact::{Finding, Outcome, Report};
+use manifest::{FileKind, Smoke};
+use plan::ReleasePlan;
+use toolchain::BuilderStatus;
+
+use super::{BAD, FAINT, GOOD, NOTE, outcome};
+use crate::pipeline::Released;
+
+/// A plan: every choice.
+pub(crate) fn planned(plan: &ReleasePlan) -> String {
+    let source = &plan.source;
+    let dirty = if source.dirty { ", work tree differs" } else { "" };
+    let mut text = format!(
+        "{NOTE}{} {}{NOTE:#}  commit {}{dirty}\n",
+        source.product,
+        source.version,
+        source.commit.get(..12).unwrap_or(&source.commit)
+    );
+    text += &format!("builder    {} ({})\n", plan.builder.kind.name(), plan.builder.why);
+    text += &format!("workspace  {}\n", plan.workspace.display());
+    text += &format!("release    {}\n", plan.layout.out_dir.join(plan.layout.release_name()).display());
+    text += &format!("start      {} {}\n", "PROGRAM", plan.smoke.args.join(" "));
+    for job in &plan.jobs {
+        let compile = &job.compile;
+        text += &format!(
+            "\n{NOTE}{}{NOTE:#}  {} ({})\n",
+            compile.target,
+            compile.binary,
+            compile.target.triple()
+        );
+        text += &format!("  build    package {}, profile {}\n", compile.package, compile.profile);
+        if let Some(floor) = &job.policy.glibc_floor {
+            text += &format!("  glibc    {floor} or newer\n");
+        }
+        let subsystem =
+            job.finish.subsystem.map(|subsystem| format!(", subsystem {subsystem:?}").to_lowercase());
+        let strip = format!("{:?}", job.finish.strip).to_lowercase();
+        text += &format!("  finish   strip {strip}{}\n", subsystem.unwrap_or_default());
+        let bundled = plan.layout.bundle.iter();
+        let bundled: Vec<_> = bundled
+            .filter(|file| file.targets.is_empty() || file.targets.contains(&compile.target))
+            .map(|file| file.to.as_str())
+            .collect();
+        if !bundled.is_empty() {
+            text += &format!("  bundle   {}\n", bundled.join(", "));
+        }
+    }
+    text
+}
+
+/// A release: what each program went through, then the folder.
+pub(crate) fn released(released: &Released) -> String {
+    let manifest = &released.manifest;
+    let mut text = String::new();
+    for program in &manifest.artifacts {
+        let smaller = 100.0 - 100.0 * program.size as f64 / program.built_size.max(1) as f64;
+        let passed = program.rules.iter().filter(|rule| rule.outcome == Outcome::Pass).count();
+        let builder = manifest.builders.get(&program.target).map_or("?", |builder| builder.kind.name());
+        text += &format!(
+            "{GOOD}{}{GOOD:#}  {}: {} -> {} kB ({smaller:.0} % smaller), built by {builder}, {passed} rules passed, ",
+            program.target,
+            program.binary,
+            thousands(program.built_size / 1000),
+            thousands(program.size / 1000),
+        );
+        text += &match &program.smoke {
+            Smoke::Ran { runner, .. } => format!("started ({runner})\n"),
+            Smoke::NotRun { why } => format!("{BAD}not started{BAD:#}: {why}\n"),
+        };
+    }
+    text += &format!("\n{NOTE}{}/{NOTE:#}\n", released.folder.display());
+    for file in &manifest.files {
+        let kind = if file.kind == FileKind::Symbols { "symbols" } else { "" };
+        text += &format!("  {:>9} kB  {}  {FAINT}{kind}{FAINT:#}\n", thousands(file.size / 1000), file.name);
+    }
+    text + "                manifest.json  SHA256SUMS\n"
+}
+
+/// Reports: a line a file, then what refused it; with `verbose` every rule.
+pub(crate) fn verified(reports: &[Report], verbose: bool) -> String {
+    let mut text = String::new();
+    for report in reports {
+        let passed = report.findings.iter().filter(|finding| finding.outcome == Outcome::Pass).count();
+        let refused = report.refusals().count();
+        let (word, style) = if report.passed() { ("pass", GOOD) } else { ("REFUSED", BAD) };
+        text += &format!(
+            "{style}{word:>8}{style:#}  {}  {FAINT}{passed} passed, {refused} refused{FAINT:#}\n",
+            report.path
+        );
+        text += &findings(report, |finding| verbose || finding.outcome.refuses());
+    }
+    text
+}
+
+/// The findings of `report` that `shown` picks.
+pub(super) fn findings(report: &Report, shown: impl Fn(&Finding) -> bool) -> String {
+    let mut text = String::new();
+    for finding in report.findings.iter().filter(|finding| shown(finding)) {
+        let (word, style) = outcome(finding.outcome);
+        text += &format!("  {style}{word:>11}{style:#} {}  {}\n", finding.rule, finding.observed);
+        if finding.outcome.refuses() {
+            text += &format!("              expected {}\n", finding.expected);
+            text += &format!("              {FAINT}why:{FAINT:#} {}\n", finding.why);
+            text += &format!("              {NOTE}fix:{NOTE:#} {}\n", finding.fix);
+        }
+    }
+    text
+}
+
+/// The rules with their reasons.
+pub(crate) fn rules(rules: &[verify::Rule]) -> String {
+    let line = |rule: &verify::Rule| {
+        format!("{NOTE}{}{NOTE:#}\n  {}\n  {FAINT}fix:{FAINT:#} {}\n", rule.id, rule.why, rule.fix)
+    };
+    rules.iter().map(line).collect()
+}
+
+/// The builders of this machine.
+pub(crate) fn statuses(statuses: &[BuilderStatus]) -> String {
+    let line = |status: &BuilderStatus| {
+        let (word, style) = if status.ready { ("ready", GOOD) } else { ("-", FAINT) };
+        format!(
+            "{style}{word:>7}{style:#}  {:<7} {:<19} {}\n",
+            status.kind.name(),
+            status.target.name(),
+            status.detail
+        )
+    };
+    statuses.iter().map(line).collect()
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
