@@ -1,5 +1,4 @@
 //! The only file that prints. Results go to standard output, progress and failures to standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
 
 mod progress;
 mod results;

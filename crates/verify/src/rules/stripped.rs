@@ -7,6 +7,9 @@ use crate::{Policy, Subject};
 
 /// `SHT_SYMTAB`
 const SYMBOL_TABLE: u32 = 2;
+/// `SHF_ALLOC`: the section is loaded, so no tool takes it out. rustc writes a `.debug_gdb_scripts` of this kind, some
+/// 40 bytes that name its pretty printers.
+const LOADED: u64 = 2;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-STRIPPED",
@@ -27,7 +30,8 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
     };
     match &subject.facts.binary {
         Binary::Elf(elf) => {
-            elf.sections.iter().for_each(|section| note_debug(&section.name));
+            let not_loaded = elf.sections.iter().filter(|section| section.flags & LOADED == 0);
+            not_loaded.for_each(|section| note_debug(&section.name));
             let table = |section: &&inspect::facts::ElfSection| section.kind == SYMBOL_TABLE;
             if let Some(table) = elf.sections.iter().find(table) {
                 left.push(format!("symbol table `{}` of {} entries", table.name, elf.symbol_count));
@@ -35,7 +39,8 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
         }
         Binary::Pe(pe) => {
             pe.sections.iter().for_each(|section| note_debug(&section.name));
-            if pe.symbol_count != 0 || pe.symbol_table_offset != 0 {
+            // A file with long section names keeps the string table behind the symbols, so an offset alone is no symbol.
+            if pe.symbol_count != 0 {
                 let (count, offset) = (pe.symbol_count, pe.symbol_table_offset);
                 left.push(format!("COFF symbol table of {count} entries at offset {offset:#x}"));
             }
@@ -60,6 +65,11 @@ mod tests {
         let debug = judge_elf(&RULE, |elf, _| elf.sections.push(section(".debug_info", 1, 0, 0, 0, 0)));
         assert_ends(&debug, Outcome::Fail, "`.debug_info`");
         assert_ends(&judge_pe(&RULE, |pe, _| pe.symbol_count = 7), Outcome::Fail, "7 entries");
+        let names = judge_pe(&RULE, |pe, _| pe.symbol_table_offset = 0x9000);
+        assert_ends(&names, Outcome::Pass, "stripped");
+        let loaded =
+            judge_elf(&RULE, |elf, _| elf.sections.push(section(".debug_gdb_scripts", 1, LOADED, 0, 0, 0)));
+        assert_ends(&loaded, Outcome::Pass, "stripped");
     }
 
     #[test]
