@@ -61,6 +61,7 @@ impl Report {
 
     /// Whether the file may leave: at least one rule looked and none refused.
     pub fn passed(&self) -> bool {
-        self.findings.iter().any(|finding| finding.outcome == Outcome::Pass) && self.refusals().next().is_none()
+        self.findings.iter().any(|finding| finding.outcome == Outcome::Pass)
+            && self.refusals().next().is_none()
     }
 }

@@ -30,6 +30,6 @@ mod tests {
         assert_ends(&judge_elf(&RULE, |_, _| ()), Outcome::Pass, "EI_OSABI 0");
         assert_ends(&judge_elf(&RULE, |elf, _| elf.os_abi = 9), Outcome::Fail, "EI_OSABI 9");
         assert_ends(&judge_elf(&RULE, |elf, _| elf.abi_version = 1), Outcome::Fail, "EI_ABIVERSION 1");
-        assert_ends(&judge_static(&RULE, |elf, _| elf.os_abi = 3), Outcome::Fail, "EI_OSABI 3");
+        assert_ends(&judge_static(&RULE, |elf, _| elf.os_abi = 6), Outcome::Fail, "EI_OSABI 6");
     }
 }
