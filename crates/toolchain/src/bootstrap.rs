@@ -11,12 +11,37 @@ use crate::error::Faults as _;
 use crate::lock::BaseLock;
 use crate::{Context, Error, ErrorKind, archive, engine};
 
-/// The mirror for Debian packages, where the default is not wanted.
+/// Names another mirror for Debian packages than the one this machine's apt uses.
 const MIRROR: &str = "SEAWORTHY_DEBIAN_MIRROR";
+/// Where apt keeps its sources, in its older and its newer form (sources.list(5)).
+const APT: &str = "/etc/apt";
 
-/// The mirror that packages come from.
-pub(crate) fn mirror() -> String {
-    env::var(MIRROR).unwrap_or_else(|_| "http://deb.debian.org/debian".to_owned())
+/// The mirror that packages come from: the one asked for, else the first that this machine's apt uses.
+pub(crate) fn mirror() -> Result<String, Error> {
+    if let Ok(mirror) = env::var(MIRROR) {
+        return Ok(mirror);
+    }
+    let apt = Path::new(APT);
+    let mut files = vec![apt.join("sources.list")];
+    if let Ok(entries) = fs::read_dir(apt.join("sources.list.d")) {
+        let mut further: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        further.sort();
+        files.extend(further);
+    }
+    let texts = files.iter().filter_map(|path| fs::read_to_string(path).ok());
+    texts.into_iter().find_map(|text| mirror_in(&text)).ok_or_else(|| {
+        Error::new(ErrorKind::DownloadFailed, format!("{APT} names no Debian mirror"))
+            .with_hint(format!("set {MIRROR} to the address of a Debian mirror"))
+    })
+}
+
+/// The first address in apt's sources whose last folder is `debian`: the archive itself, not its security updates and
+/// not somebody else's packages.
+fn mirror_in(sources: &str) -> Option<String> {
+    let lines = sources.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let words = lines.flat_map(str::split_whitespace);
+    let mut addresses = words.filter(|word| word.starts_with("http://") || word.starts_with("https://"));
+    addresses.find(|word| word.trim_end_matches('/').ends_with("/debian")).map(str::to_owned)
 }
 
 /// The base's name in the engine; what it names is checked each time.
@@ -95,7 +120,7 @@ pub(crate) fn make(suite: &str, epoch: u64, parent: &Path, events: Events<'_>) -
         .args(["--variant=minbase", "--architectures=amd64"])
         .args(["doc", "man", "locale"].map(|kind| format!("--dpkgopt=path-exclude=/usr/share/{kind}/*")))
         .arg(format!("--customize-hook={hosts_own}"))
-        .args([suite.to_owned(), layer_file.to_string_lossy().into_owned(), mirror()])
+        .args([suite.to_owned(), layer_file.to_string_lossy().into_owned(), mirror()?])
         .env("SOURCE_DATE_EPOCH", epoch.to_string());
     program.follow(ErrorKind::ImageNotMade, &mut |line| output(events, &step, line)).map_err(|error| {
         let hint = match error.kind() {
@@ -144,4 +169,18 @@ pub(crate) fn private_folder(context: &Context) -> Result<PathBuf, Error> {
 
 fn output(events: Events<'_>, step: &str, line: &str) {
     events(Event::Output { step: step.to_owned(), line: line.to_owned() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mirror_is_the_archive_that_apt_uses_in_either_form() {
+        let older = "# deb http://old/debian x\ndeb https://packages.example/tool stable main\ndeb http://mirror.example/debian bookworm main\n";
+        assert_eq!(mirror_in(older).as_deref(), Some("http://mirror.example/debian"));
+        let newer = "Types: deb\nURIs: http://mirror.example/debian-security\nSuites: x\n\nTypes: deb\nURIs: https://mirror.example/debian/\n";
+        assert_eq!(mirror_in(newer).as_deref(), Some("https://mirror.example/debian/"));
+        assert_eq!(mirror_in("deb http://security.example/debian-security x main"), None);
+    }
 }

@@ -165,7 +165,7 @@ const IMAGES: &str = "\
 # installs by name. closure: sha256 of packages.txt, which lists every package inside (dpkg-query, sorted).
 ";
 const ZIG: &str =
-    "# The embedded default: wheels of https://pypi.org/project/ziglang, checked before they are unpacked.\n";
+    "# The embedded default: wheels of the Python package `ziglang`, checked before they are unpacked.\n";
 
 #[cfg(test)]
 mod tests {
