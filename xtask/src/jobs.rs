@@ -37,8 +37,8 @@ const JOBS: &[Job] = &[
     Job {
         name: "docs",
         help: "rustdoc, warnings denied",
-        command: &["cargo", "doc", "--workspace", "--no-deps", "--locked", "--document-private-items"],
-        environment: &[("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")],
+        command: &["cargo", "doc", "--workspace", "--no-deps", "--locked"],
+        environment: &[("RUSTDOCFLAGS", "-D warnings")],
     },
     Job {
         name: "images",

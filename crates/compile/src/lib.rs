@@ -1,6 +1,6 @@
 //! Runs cargo in a builder with the network off and says what came out.
 //!
-//! [`fetch`] is the only step that may use the network. [`compile`] starts cargo with `--locked --offline`, an
+//! [`fetch()`] is the only step that may use the network. [`compile`] starts cargo with `--locked --offline`, an
 //! environment made from nothing, and flags that make the bytes the same from any folder (`flags.rs` says which and
 //! why). The executable is the one that cargo's own JSON messages name, never one that was guessed.
 

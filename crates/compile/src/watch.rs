@@ -21,7 +21,7 @@ pub(crate) struct Watched {
     messages: Messages,
 }
 
-/// How a command is run: [`command::run`] or [`command::run_tied`].
+/// How a command is run: [`run`](crate::command::run) or [`run_tied`](crate::command::run_tied).
 pub(crate) type Run = fn(&CommandLine, &mut dyn FnMut(Stream, &str)) -> Result<Ended, Error>;
 
 /// Runs `command` (cargo, or an engine that runs cargo), passing on what it says.

@@ -7,7 +7,7 @@
 //! println!("{}", inspect::dump(&facts));
 //! ```
 //!
-//! [`inspect`] reads the bytes itself and never outside of them; [`second_opinion`] asks goblin,
+//! [`inspect`] reads the bytes itself and never outside of them; [`second_opinion()`] asks goblin,
 //! which shares no code with it. [`open`] gives the files of a folder or an archive as inputs.
 
 mod bytes;

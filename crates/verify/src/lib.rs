@@ -1,6 +1,6 @@
 //! The gate: one finding for every rule about a file; what the bytes do not tell refuses the file.
 //!
-//! [`verify`] asks every rule of [`rules`] about one [`Subject`] under a [`Policy`]. Rules live one a file under
+//! [`verify`] asks every rule of [`rules()`] about one [`Subject`] under a [`Policy`]. Rules live one a file under
 //! `rules/`, each with its lasting ID; policies are data, with a commented default in `default-policy.toml`.
 
 mod matching;

@@ -8,7 +8,7 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// As [`matches`], without regard to ASCII case, as Windows compares library names.
+/// As [`matches()`], without regard to ASCII case, as Windows compares library names.
 pub(crate) fn matches_ignoring_case(pattern: &str, name: &str) -> bool {
     matches(&pattern.to_ascii_lowercase(), &name.to_ascii_lowercase())
 }

@@ -1,3 +1,5 @@
+//! Part of the small workspace that the real builds are tried on.
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let folder = std::env::var("OUT_DIR").unwrap();

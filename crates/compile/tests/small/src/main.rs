@@ -1,3 +1,5 @@
+//! Part of the small workspace that the real builds are tried on.
+
 include!(concat!(env!("OUT_DIR"), "/generated.rs"));
 
 fn main() {

@@ -1,3 +1,5 @@
+//! Part of the small workspace that the real builds are tried on.
+
 #[cfg(windows)]
 mod system {
     #[link(name = "user32", kind = "raw-dylib")]
