@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use artifact::{Report, Target};
+use artifact::{Digest, Report, Target};
 use clap::CommandFactory;
 use inspect::{Facts, InputLimits};
 use manifest::Manifest;
@@ -157,18 +157,23 @@ fn inspect(args: &InspectArgs, renderer: &Renderer) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Inspected {
         path: String,
+        sha256: Digest,
         facts: Facts,
     }
     let mut found = Vec::new();
     each_program(&args.paths, &mut |name, bytes| {
-        found.push(Inspected { path: name.to_owned(), facts: inspect::inspect(bytes)? });
+        found.push(Inspected {
+            path: name.to_owned(),
+            sha256: Digest::of(bytes),
+            facts: inspect::inspect(bytes)?,
+        });
         Ok(())
     })?;
     renderer.result(&found, |found| {
         let several = found.len() > 1;
         let dumps = found.iter().map(|one| {
             let title = if several { format!("{}\n", one.path) } else { String::new() };
-            title + &inspect::dump(&one.facts)
+            format!("{title}{}sha256 {}\n", inspect::dump(&one.facts), one.sha256)
         });
         dumps.collect::<Vec<_>>().join("\n")
     });

@@ -16,7 +16,8 @@ use crate::failure::{Failure, Message};
 pub(crate) fn finished(artifact: &Artifact<Finished>, job: &Job) -> Result<Report, Failure> {
     let path = artifact.path();
     let bytes = fs::read(path).map_err(|error| cannot_read(path, &error))?;
-    Ok(report(&path.display().to_string(), &bytes, &job.policy))
+    let report = report(&path.display().to_string(), &bytes, &job.policy);
+    Ok(Report { subject: Some(Digest::of(&bytes)), ..report })
 }
 
 /// Reads back every archive and verifies every program inside again, also those that were only bundled.
@@ -48,7 +49,7 @@ fn member_policy(input: &Input, target: Target, plan: &ReleasePlan) -> Policy {
 pub(crate) fn report(path: &str, bytes: &[u8], policy: &Policy) -> Report {
     match inspect::inspect(bytes) {
         Ok(facts) => verify::verify(&Subject { path, bytes, facts: &facts }, policy),
-        Err(error) => unreadable(path, bytes, &error),
+        Err(error) => unreadable(path, &error),
     }
 }
 
@@ -67,7 +68,7 @@ pub(crate) fn apparent_target(facts: &Facts) -> Option<Target> {
     }
 }
 
-fn unreadable(path: &str, bytes: &[u8], error: &inspect::Error) -> Report {
+fn unreadable(path: &str, error: &inspect::Error) -> Report {
     let rule = verify::rules().iter().find(|rule| rule.id == "SW-READABLE");
     let finding = Finding {
         rule: "SW-READABLE".to_owned(),
@@ -76,8 +77,9 @@ fn unreadable(path: &str, bytes: &[u8], error: &inspect::Error) -> Report {
         expected: "every part readable and inside the file".to_owned(),
         why: rule.map(|rule| rule.why.to_owned()).unwrap_or_default(),
         fix: rule.map(|rule| rule.fix.to_owned()).unwrap_or_default(),
+        evidence: Vec::new(),
     };
-    Report { subject: Digest::of(bytes), path: path.to_owned(), findings: vec![finding] }
+    Report { subject: None, path: path.to_owned(), findings: vec![finding] }
 }
 
 pub(crate) fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {

@@ -15,7 +15,7 @@ mod toolchain;
 pub use digest::Digest;
 pub use event::{Event, Events, ignore_events};
 pub use fault::{Fault, FaultKind};
-pub use report::{Finding, Outcome, Report};
+pub use report::{Evidence, Finding, Outcome, Report};
 pub use source::Source;
 pub use stage::{Artifact, Built, Edit, Finished, Refusal, Verified};
 pub use target::{BinaryFormat, Linkage, Machine, Target, TargetRow, UnknownTarget};

@@ -40,13 +40,26 @@ pub struct Finding {
     pub why: String,
     /// What to change so that it passes.
     pub fix: String,
+    /// Where in the file this was seen; empty where it is about the file as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+}
+
+/// A place in a file, and what is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Offset in the file, in bytes.
+    pub offset: u64,
+    /// The bytes there, at most 64, in hexadecimal.
+    pub bytes: String,
 }
 
 /// Every finding about one file's bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// The digest of the bytes that were looked at.
-    pub subject: Digest,
+    /// The digest of the bytes that were looked at; `None` where nobody asked for it. A gate accepts only with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Digest>,
     /// Where they were: a path, or `archive!member`.
     pub path: String,
     /// One finding a rule, in rule order.

@@ -124,7 +124,7 @@ impl Artifact<Built> {
 impl Artifact<Finished> {
     /// The only way to a verified artifact: a report about exactly these bytes, with a pass and without a refusal.
     pub fn accept(self, report: Report) -> Result<Artifact<Verified>, Box<Refusal>> {
-        if report.subject != self.digest || !report.passed() {
+        if report.subject != Some(self.digest) || !report.passed() {
             return Err(Box::new(Refusal { artifact: self, report }));
         }
         let Artifact { target, binary, path, digest, size, stage } = self;
@@ -163,7 +163,7 @@ mod tests {
         built.finished(path, Vec::new(), None).unwrap()
     }
 
-    fn report(subject: Digest, outcomes: &[Outcome]) -> Report {
+    fn report(subject: impl Into<Option<Digest>>, outcomes: &[Outcome]) -> Report {
         let finding = |outcome: &Outcome| Finding {
             rule: "SW-TEST".to_owned(),
             outcome: *outcome,
@@ -171,8 +171,13 @@ mod tests {
             expected: String::new(),
             why: String::new(),
             fix: String::new(),
+            evidence: Vec::new(),
         };
-        Report { subject, path: "test".to_owned(), findings: outcomes.iter().map(finding).collect() }
+        Report {
+            subject: subject.into(),
+            path: "test".to_owned(),
+            findings: outcomes.iter().map(finding).collect(),
+        }
     }
 
     #[test]
@@ -192,6 +197,7 @@ mod tests {
             report(subject, &[Outcome::Pass, Outcome::Fail]),
             report(subject, &[Outcome::Pass, Outcome::CannotTell]),
             report(Digest::of(b"other bytes"), &[Outcome::Pass]),
+            report(None, &[Outcome::Pass]),
         ];
         for report in refused {
             assert!(artifact.clone().accept(report.clone()).is_err(), "{report:?}");

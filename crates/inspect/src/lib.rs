@@ -22,8 +22,6 @@ mod names;
 mod pe;
 mod second_opinion;
 
-use artifact::Digest;
-
 pub use dump::{dump, headline};
 pub use error::{Error, ErrorKind};
 pub use facts::Facts;
@@ -50,5 +48,5 @@ pub fn inspect(bytes: &[u8]) -> Result<Facts, Error> {
                 .with_hint("name a program, a shared library, or an archive or folder that holds some"));
         }
     };
-    Ok(Facts { digest: Digest::of(bytes), size: bytes.len() as u64, binary, anomalies })
+    Ok(Facts { size: bytes.len() as u64, binary, anomalies })
 }

@@ -204,9 +204,10 @@ fn verified(target: Target) -> artifact::Artifact<Verified> {
         expected: String::new(),
         why: String::new(),
         fix: String::new(),
+        evidence: Vec::new(),
     };
     let findings =
         vec![finding("SW-ELF-RELRO", Outcome::Pass), finding("SW-ELF-BUILD-ID", Outcome::NotApplicable)];
-    let report = Report { subject: finished.digest(), path: "ship".to_owned(), findings };
+    let report = Report { subject: Some(finished.digest()), path: "ship".to_owned(), findings };
     finished.accept(report).unwrap()
 }

@@ -30,8 +30,9 @@ fn program(folder: &Path, target: Target) -> Artifact<Verified> {
         expected: String::new(),
         why: String::new(),
         fix: String::new(),
+        evidence: Vec::new(),
     };
-    let report = Report { subject: finished.digest(), path: String::new(), findings: vec![finding] };
+    let report = Report { subject: Some(finished.digest()), path: String::new(), findings: vec![finding] };
     finished.accept(report).unwrap()
 }
 

@@ -1,8 +1,8 @@
 //! What a rule is, and what it says about one file.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
-use artifact::{BinaryFormat, Finding, Outcome};
+use artifact::{BinaryFormat, Evidence, Finding, Outcome};
 use inspect::facts::{Binary, Elf, Pe};
 
 use crate::{Policy, Subject};
@@ -43,9 +43,9 @@ impl Rule {
     }
 
     pub(crate) fn finding(&self, subject: &Subject, policy: &Policy) -> Finding {
-        let Judgement { outcome, observed, expected } = self.judge(subject, policy);
+        let Judgement { outcome, observed, expected, evidence } = self.judge(subject, policy);
         let (rule, why, fix) = (self.id.to_owned(), self.why.to_owned(), self.fix.to_owned());
-        Finding { rule, outcome, observed, expected, why, fix }
+        Finding { rule, outcome, observed, expected, why, fix, evidence }
     }
 
     pub(crate) fn judge(&self, subject: &Subject, policy: &Policy) -> Judgement {
@@ -80,23 +80,46 @@ pub(crate) struct Judgement {
     pub(crate) outcome: Outcome,
     pub(crate) observed: String,
     pub(crate) expected: String,
+    pub(crate) evidence: Vec<Evidence>,
 }
 
 impl Judgement {
+    fn new(outcome: Outcome, observed: impl Into<String>, expected: impl Into<String>) -> Judgement {
+        Judgement { outcome, observed: observed.into(), expected: expected.into(), evidence: Vec::new() }
+    }
+
     pub(crate) fn pass(observed: impl Into<String>, expected: impl Into<String>) -> Judgement {
-        Judgement { outcome: Outcome::Pass, observed: observed.into(), expected: expected.into() }
+        Judgement::new(Outcome::Pass, observed, expected)
     }
 
     pub(crate) fn fail(observed: impl Into<String>, expected: impl Into<String>) -> Judgement {
-        Judgement { outcome: Outcome::Fail, observed: observed.into(), expected: expected.into() }
+        Judgement::new(Outcome::Fail, observed, expected)
     }
 
     pub(crate) fn cannot_tell(observed: impl Into<String>, expected: impl Into<String>) -> Judgement {
-        Judgement { outcome: Outcome::CannotTell, observed: observed.into(), expected: expected.into() }
+        Judgement::new(Outcome::CannotTell, observed, expected)
     }
 
     pub(crate) fn not_applicable(observed: impl Into<String>) -> Judgement {
-        Judgement { outcome: Outcome::NotApplicable, observed: observed.into(), expected: String::new() }
+        Judgement::new(Outcome::NotApplicable, observed, "")
+    }
+
+    /// With one more place in the file where it was seen: `size` bytes at `offset`, cut to what is there.
+    #[must_use]
+    pub(crate) fn at(mut self, file: &[u8], offset: u64, size: u64) -> Judgement {
+        const PLACES: usize = 10;
+        const BYTES: u64 = 64;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(file.len());
+        let bytes = &file[start..];
+        let bytes = &bytes[..bytes.len().min(size.min(BYTES) as usize)];
+        if self.evidence.len() < PLACES {
+            let hexadecimal = bytes.iter().fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            });
+            self.evidence.push(Evidence { offset, bytes: hexadecimal });
+        }
+        self
     }
 
     /// A pass where `right`, else a failure.

@@ -16,7 +16,10 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Pe(check),
 };
 
-fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
+/// From the PE signature to the field: COFF header (24 bytes with the signature), then 68 bytes of either optional header.
+const OFFSET: u64 = 24 + 68;
+
+fn check(pe: &Pe, subject: &Subject, policy: &Policy) -> Judgement {
     let (right, expected) = match policy.subsystem {
         SubsystemPolicy::Console => (pe.subsystem == CONSOLE, "console (3)"),
         SubsystemPolicy::Gui => (pe.subsystem == GUI, "GUI (2)"),
@@ -27,7 +30,8 @@ fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
         CONSOLE => "console",
         _ => "another subsystem",
     };
-    Judgement::require(right, format!("{name} ({})", pe.subsystem), expected)
+    let judgement = Judgement::require(right, format!("{name} ({})", pe.subsystem), expected);
+    judgement.at(subject.bytes, u64::from(pe.header_offset) + OFFSET, 2)
 }
 
 #[cfg(test)]

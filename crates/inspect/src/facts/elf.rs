@@ -1,0 +1,195 @@
+//! What an ELF file says, by the names of the gABI.
+
+use serde::Serialize;
+
+/// An ELF file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Elf {
+    /// `EI_CLASS`: 32 or 64.
+    pub class: u8,
+    /// `EI_DATA`: whether the file is big endian.
+    pub big_endian: bool,
+    /// `EI_OSABI`.
+    pub os_abi: u8,
+    /// `EI_ABIVERSION`.
+    pub abi_version: u8,
+    /// `e_type` (`ET_EXEC` 2, `ET_DYN` 3 …).
+    pub file_type: u16,
+    /// `e_machine`.
+    pub machine: u16,
+    /// `e_flags`.
+    pub flags: u32,
+    /// `e_entry`.
+    pub entry: u64,
+    /// `e_phoff`.
+    pub program_header_offset: u64,
+    /// `e_shoff`.
+    pub section_header_offset: u64,
+    /// `e_ehsize`.
+    pub header_size: u16,
+    /// `e_phentsize`.
+    pub program_header_entry_size: u16,
+    /// `e_shentsize`.
+    pub section_header_entry_size: u16,
+    /// The index of the section name table, after the escape through section 0 (`SHN_XINDEX`).
+    pub section_name_index: u32,
+    /// Section headers, in file order; empty where the file has none.
+    pub sections: Vec<ElfSection>,
+    /// Program headers, in file order.
+    pub segments: Vec<ElfSegment>,
+    /// The path in `PT_INTERP`.
+    pub interpreter: Option<String>,
+    /// Entries of `PT_DYNAMIC` up to and without `DT_NULL`.
+    pub dynamic: Vec<DynamicEntry>,
+    /// `DT_NEEDED`, in order.
+    pub needed: Vec<String>,
+    /// `DT_SONAME`.
+    pub soname: Option<String>,
+    /// `DT_RPATH`.
+    pub rpath: Option<String>,
+    /// `DT_RUNPATH`.
+    pub runpath: Option<String>,
+    /// Versions needed (`DT_VERNEED`).
+    pub versions_needed: Vec<VersionNeed>,
+    /// Versions defined (`DT_VERDEF`): name and whether it is the file's base version.
+    pub versions_defined: Vec<VersionDefinition>,
+    /// Undefined dynamic symbols: what must be found in a library at load time.
+    pub imports: Vec<ElfImport>,
+    /// Defined dynamic symbols of global or weak binding, sorted by name.
+    pub exports: Vec<String>,
+    /// Number of entries of `.symtab` (0 where stripped).
+    pub symbol_count: u64,
+    /// Dynamic relocations, by what they are.
+    pub relocations: RelocationCount,
+    /// All notes, from note segments, or note sections where there is no segment.
+    pub notes: Vec<Note>,
+    /// The GNU build-id note's bytes.
+    pub build_id: Option<Vec<u8>>,
+    /// The file name in `.gnu_debuglink`.
+    pub debug_link: Option<String>,
+    /// Strings of `.comment`: which compilers and linkers say they took part.
+    pub comments: Vec<String>,
+}
+
+/// One section header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ElfSection {
+    /// Its name, lossily decoded.
+    pub name: String,
+    /// `sh_type`.
+    pub kind: u32,
+    /// `sh_flags`.
+    pub flags: u64,
+    /// `sh_addr`.
+    pub address: u64,
+    /// `sh_offset`.
+    pub offset: u64,
+    /// `sh_size`.
+    pub size: u64,
+    /// `sh_link`.
+    pub link: u32,
+    /// `sh_info`.
+    pub info: u32,
+    /// `sh_addralign`.
+    pub alignment: u64,
+    /// `sh_entsize`.
+    pub entry_size: u64,
+}
+
+/// One program header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ElfSegment {
+    /// `p_type`.
+    pub kind: u32,
+    /// `p_flags`.
+    pub flags: u32,
+    /// `p_offset`.
+    pub offset: u64,
+    /// `p_vaddr`.
+    pub virtual_address: u64,
+    /// `p_paddr`.
+    pub physical_address: u64,
+    /// `p_filesz`.
+    pub file_size: u64,
+    /// `p_memsz`.
+    pub memory_size: u64,
+    /// `p_align`.
+    pub alignment: u64,
+}
+
+/// One entry of the dynamic section.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DynamicEntry {
+    /// `d_tag`.
+    pub tag: i64,
+    /// `d_val` or `d_ptr`.
+    pub value: u64,
+    /// The string it names, for tags that name one.
+    pub text: Option<String>,
+}
+
+/// The versions needed of one library.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VersionNeed {
+    /// The library (`vn_file`).
+    pub library: String,
+    /// Its versions, in file order.
+    pub versions: Vec<NeededVersion>,
+}
+
+/// One version needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NeededVersion {
+    /// `GLIBC_2.17`, `GLIBC_ABI_DT_RELR` …
+    pub name: String,
+    /// `vna_flags`; `VER_FLG_WEAK` is 2.
+    pub flags: u16,
+    /// `vna_other`: the index symbols refer to.
+    pub index: u16,
+    /// `vna_hash`.
+    pub hash: u32,
+}
+
+/// One version defined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VersionDefinition {
+    /// Its name.
+    pub name: String,
+    /// `vd_flags`; `VER_FLG_BASE` is 1.
+    pub flags: u16,
+    /// `vd_ndx`.
+    pub index: u16,
+}
+
+/// An undefined dynamic symbol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ElfImport {
+    /// The symbol's name.
+    pub name: String,
+    /// Whether its binding is weak: it may stay unresolved.
+    pub weak: bool,
+    /// The version it is bound to, where it has one.
+    pub version: Option<String>,
+    /// The library that version belongs to.
+    pub library: Option<String>,
+}
+
+/// How many dynamic relocations a file has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RelocationCount {
+    /// Entries of `DT_REL`, `DT_RELA` and `DT_JMPREL` together.
+    pub entries: u64,
+    /// Bytes of the packed table (`DT_RELRSZ`).
+    pub packed_bytes: u64,
+}
+
+/// One note.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// The owner: `GNU`, `FDO` …
+    pub owner: String,
+    /// The type, whose meaning depends on the owner.
+    pub kind: u32,
+    /// The description's bytes, at most 4 KiB of them.
+    pub description: Vec<u8>,
+}
