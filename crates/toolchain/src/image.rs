@@ -1,7 +1,7 @@
 //! The container images of `docker/`: made once, and checked against the lock before each use.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use artifact::{BuilderKind, Digest, Engine, Event, Events, Launcher, Target, Toolchain, ToolchainIdentity};
@@ -12,6 +12,7 @@ use crate::error::Faults as _;
 use crate::lock::{ImageLock, Lock};
 use crate::recipe::{self, Recipe};
 use crate::rust::Rust;
+use crate::turn::take_turn;
 use crate::{Context, Error, ErrorKind, bootstrap, choose, engine, engine_of};
 
 /// The image's label with the digest of its recipe.
@@ -63,7 +64,7 @@ pub fn make_images(
     names.sort_unstable();
     names.dedup();
 
-    let _only_one = take_turn(context)?;
+    let _only_one = take_turn(&context.cache_dir.join("images"))?;
     if request.update {
         recipe::update(engine, &names, context, events)?;
     }
@@ -85,7 +86,7 @@ pub(crate) fn provision(
     let image = match recorded(engine, name, &lock, context)? {
         Some(image) => image,
         None if context.bootstrap_images => {
-            let _only_one = take_turn(context)?;
+            let _only_one = take_turn(&context.cache_dir.join("images"))?;
             match recorded(engine, name, &lock, context)? {
                 Some(image) => image, // another job made it meanwhile
                 None => make(engine, name, &lock, true, context, events)?,
@@ -247,15 +248,4 @@ fn record(path: &Path, image: &MadeImage) -> Result<(), Error> {
         .and_then(|()| fs::write(&private, text))
         .and_then(|()| fs::rename(&private, path))
         .map_err(|cause| Error::io(path, cause))
-}
-
-/// Waits until no other process makes images; the turn ends when the file is closed, also by a kill.
-fn take_turn(context: &Context) -> Result<File, Error> {
-    let path = context.cache_dir.join("images/lock");
-    let locked = fs::create_dir_all(context.cache_dir.join("images")).and_then(|()| {
-        let file = File::options().create(true).append(true).open(&path)?;
-        file.lock()?;
-        Ok(file)
-    });
-    locked.map_err(|cause| Error::io(&path, cause))
 }

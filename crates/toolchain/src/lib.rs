@@ -21,6 +21,7 @@ mod image;
 mod lock;
 mod recipe;
 mod rust;
+mod turn;
 mod zig;
 
 pub use error::{Error, ErrorKind};
@@ -122,7 +123,7 @@ pub fn provision(
     events: Events<'_>,
 ) -> Result<Toolchain, Error> {
     let rust = Rust::of(&context.workspace_root)?;
-    rust.ensure_target(&context.workspace_root, target, context.offline, events)?;
+    rust.ensure_target(context, target, events)?;
     match engine_of(kind) {
         Some(engine) => image::provision(engine, target, &rust, context, events),
         None if kind == BuilderKind::Zig => zig::provision(target, &rust, context, events),

@@ -7,7 +7,8 @@ use artifact::{Event, Events, Target};
 
 use crate::command::Program;
 use crate::error::Faults as _;
-use crate::{Error, ErrorKind};
+use crate::turn::take_turn;
+use crate::{Context, Error, ErrorKind};
 
 /// A Rust toolchain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,25 +45,29 @@ impl Rust {
     /// Installs the standard library for `target` with rustup where it is not there.
     pub(crate) fn ensure_target(
         &self,
-        workspace_root: &Path,
+        context: &Context,
         target: Target,
-        offline: bool,
         events: Events<'_>,
     ) -> Result<(), Error> {
         if self.builds_for(target) {
             return Ok(());
         }
         let triple = target.triple();
-        if offline {
+        if context.offline {
             let message =
                 format!("the Rust standard library for {triple} is not installed, and the network is off");
             return Err(Error::new(ErrorKind::Offline, message)
                 .with_hint(format!("run `rustup target add {triple}` with the network on")));
         }
+        // Two rustups at once forget what one of them installed, and then refuse to install it again.
+        let _turn = take_turn(&context.cache_dir.join("rustup"))?;
+        if self.builds_for(target) {
+            return Ok(());
+        }
         let step = format!("add Rust target {triple}");
         events(Event::Started { step: step.clone() });
         let hint = "check the network, or install the Rust target by other means";
-        let rustup = Program::new("rustup").args(["target", "add", triple]).folder(workspace_root);
+        let rustup = Program::new("rustup").args(["target", "add", triple]).folder(&context.workspace_root);
         let told = rustup.follow(ErrorKind::RustTargetMissing, &mut |line| {
             events(Event::Output { step: step.clone(), line: line.to_owned() });
         });
@@ -105,7 +110,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let bare = Rust { sysroot: folder.path().to_owned(), identity: String::new() };
         let ignore = &artifact::ignore_events;
-        let error = bare.ensure_target(here(), Target::X86_64Windows, true, ignore).unwrap_err();
+        let context = Context {
+            workspace_root: here().to_owned(),
+            docker_dir: folder.path().to_owned(),
+            lock_path: folder.path().join("toolchain.lock"),
+            cache_dir: folder.path().join("cache"),
+            offline: true,
+            bootstrap_images: false,
+        };
+        let error = bare.ensure_target(&context, Target::X86_64Windows, ignore).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Offline);
         assert!(error.hint().unwrap().contains("rustup target add x86_64-pc-windows-gnu"), "{error}");
     }

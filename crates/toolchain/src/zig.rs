@@ -15,6 +15,7 @@ use crate::command::Program;
 use crate::error::Faults as _;
 use crate::lock::Lock;
 use crate::rust::Rust;
+use crate::turn::take_turn;
 use crate::{Context, Error, ErrorKind};
 
 /// A wheel that unpacks to more than this many bytes is refused; zig 0.15.2 takes 370 million.
@@ -115,17 +116,6 @@ fn installed(
     let file = download(lock, wheel, private.path(), events)?;
     install(lock, wheel, &file, private.path(), &store, events)?;
     Ok(zig)
-}
-
-/// Waits until no other process provisions zig; the turn ends when the file is closed, also by a kill.
-fn take_turn(store: &Path) -> Result<File, Error> {
-    let path = store.join("lock");
-    let locked = fs::create_dir_all(store).and_then(|()| {
-        let file = File::options().create(true).append(true).open(&path)?;
-        file.lock()?;
-        Ok(file)
-    });
-    locked.map_err(|cause| Error::io(&path, cause))
 }
 
 /// A new folder beside the place; what a killed run left there goes away, as nobody else has the turn.
