@@ -71,12 +71,12 @@ pub(crate) fn apparent_target(facts: &Facts) -> Option<Target> {
 fn unreadable(path: &str, error: &inspect::Error) -> Report {
     let rule = verify::rules().iter().find(|rule| rule.id == "SW-READABLE");
     let finding = Finding {
-        rule: "SW-READABLE".to_owned(),
+        rule: "SW-READABLE".into(),
         outcome: Outcome::CannotTell,
-        observed: error.to_string(),
-        expected: "every part readable and inside the file".to_owned(),
-        why: rule.map(|rule| rule.why.to_owned()).unwrap_or_default(),
-        fix: rule.map(|rule| rule.fix.to_owned()).unwrap_or_default(),
+        observed: error.to_string().into(),
+        expected: "every part readable and inside the file".into(),
+        why: rule.map(|rule| rule.why).unwrap_or_default().into(),
+        fix: rule.map(|rule| rule.fix).unwrap_or_default().into(),
         evidence: Vec::new(),
     };
     Report { subject: None, path: path.to_owned(), findings: vec![finding] }

@@ -1,5 +1,7 @@
 //! What verification found: data, never an error.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Digest;
@@ -29,17 +31,19 @@ impl Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The rule's lasting ID, such as `SW-ELF-RELRO`.
-    pub rule: String,
+    pub rule: Cow<'static, str>,
     /// How it ended.
     pub outcome: Outcome,
     /// What the file says, with offset or name where there is one.
-    pub observed: String,
+    pub observed: Cow<'static, str>,
     /// What the policy wants.
-    pub expected: String,
-    /// One sentence: what goes wrong in the field otherwise.
-    pub why: String,
-    /// What to change so that it passes.
-    pub fix: String,
+    pub expected: Cow<'static, str>,
+    /// One sentence: what goes wrong in the field otherwise. Empty where nothing refuses the file.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub why: Cow<'static, str>,
+    /// What to change so that it passes. Empty where nothing refuses the file.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub fix: Cow<'static, str>,
     /// Where in the file this was seen; empty where it is about the file as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,

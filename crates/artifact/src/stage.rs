@@ -165,12 +165,12 @@ mod tests {
 
     fn report(subject: impl Into<Option<Digest>>, outcomes: &[Outcome]) -> Report {
         let finding = |outcome: &Outcome| Finding {
-            rule: "SW-TEST".to_owned(),
+            rule: "SW-TEST".into(),
             outcome: *outcome,
-            observed: String::new(),
-            expected: String::new(),
-            why: String::new(),
-            fix: String::new(),
+            observed: "".into(),
+            expected: "".into(),
+            why: "".into(),
+            fix: "".into(),
             evidence: Vec::new(),
         };
         Report {

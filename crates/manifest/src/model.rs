@@ -272,9 +272,9 @@ impl Artifact {
             bytes_saved: edit.bytes_saved,
         };
         let result = |finding: &artifact::Finding| RuleResult {
-            rule: finding.rule.clone(),
+            rule: finding.rule.to_string(),
             outcome: finding.outcome,
-            observed: finding.observed.clone(),
+            observed: finding.observed.to_string(),
         };
         Artifact {
             target: artifact.target(),

@@ -198,12 +198,12 @@ fn verified(target: Target) -> artifact::Artifact<Verified> {
     let built = artifact::Artifact::built(target, "ship", program.clone(), identity).unwrap();
     let finished = built.finished(program, edits, None).unwrap();
     let finding = |rule: &str, outcome| Finding {
-        rule: rule.to_owned(),
+        rule: rule.to_owned().into(),
         outcome,
-        observed: "observed".to_owned(),
-        expected: String::new(),
-        why: String::new(),
-        fix: String::new(),
+        observed: "observed".into(),
+        expected: "".into(),
+        why: "".into(),
+        fix: "".into(),
         evidence: Vec::new(),
     };
     let findings =

@@ -24,12 +24,12 @@ fn program(folder: &Path, target: Target) -> Artifact<Verified> {
     let built = Artifact::built(target, "program", path.clone(), toolchain).unwrap();
     let finished = built.finished(path, Vec::new(), Some(folder.join("program.debug"))).unwrap();
     let finding = Finding {
-        rule: "SW-TEST".to_owned(),
+        rule: "SW-TEST".into(),
         outcome: Outcome::Pass,
-        observed: String::new(),
-        expected: String::new(),
-        why: String::new(),
-        fix: String::new(),
+        observed: "".into(),
+        expected: "".into(),
+        why: "".into(),
+        fix: "".into(),
         evidence: Vec::new(),
     };
     let report = Report { subject: Some(finished.digest()), path: String::new(), findings: vec![finding] };

@@ -1,5 +1,6 @@
 //! What a rule is, and what it says about one file.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use artifact::{BinaryFormat, Evidence, Finding, Outcome};
@@ -44,7 +45,9 @@ impl Rule {
 
     pub(crate) fn finding(&self, subject: &Subject, policy: &Policy) -> Finding {
         let Judgement { outcome, observed, expected, evidence } = self.judge(subject, policy);
-        let (rule, why, fix) = (self.id.to_owned(), self.why.to_owned(), self.fix.to_owned());
+        // Most findings are passes by the thousand: what nobody has to act on need not be said with each.
+        let (why, fix) = if outcome.refuses() { (self.why, self.fix) } else { ("", "") };
+        let (rule, why, fix) = (self.id.into(), why.into(), fix.into());
         Finding { rule, outcome, observed, expected, why, fix, evidence }
     }
 
@@ -78,29 +81,42 @@ impl fmt::Debug for Rule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Judgement {
     pub(crate) outcome: Outcome,
-    pub(crate) observed: String,
-    pub(crate) expected: String,
+    pub(crate) observed: Cow<'static, str>,
+    pub(crate) expected: Cow<'static, str>,
     pub(crate) evidence: Vec<Evidence>,
 }
 
 impl Judgement {
-    fn new(outcome: Outcome, observed: impl Into<String>, expected: impl Into<String>) -> Judgement {
+    fn new(
+        outcome: Outcome,
+        observed: impl Into<Cow<'static, str>>,
+        expected: impl Into<Cow<'static, str>>,
+    ) -> Judgement {
         Judgement { outcome, observed: observed.into(), expected: expected.into(), evidence: Vec::new() }
     }
 
-    pub(crate) fn pass(observed: impl Into<String>, expected: impl Into<String>) -> Judgement {
+    pub(crate) fn pass(
+        observed: impl Into<Cow<'static, str>>,
+        expected: impl Into<Cow<'static, str>>,
+    ) -> Judgement {
         Judgement::new(Outcome::Pass, observed, expected)
     }
 
-    pub(crate) fn fail(observed: impl Into<String>, expected: impl Into<String>) -> Judgement {
+    pub(crate) fn fail(
+        observed: impl Into<Cow<'static, str>>,
+        expected: impl Into<Cow<'static, str>>,
+    ) -> Judgement {
         Judgement::new(Outcome::Fail, observed, expected)
     }
 
-    pub(crate) fn cannot_tell(observed: impl Into<String>, expected: impl Into<String>) -> Judgement {
+    pub(crate) fn cannot_tell(
+        observed: impl Into<Cow<'static, str>>,
+        expected: impl Into<Cow<'static, str>>,
+    ) -> Judgement {
         Judgement::new(Outcome::CannotTell, observed, expected)
     }
 
-    pub(crate) fn not_applicable(observed: impl Into<String>) -> Judgement {
+    pub(crate) fn not_applicable(observed: impl Into<Cow<'static, str>>) -> Judgement {
         Judgement::new(Outcome::NotApplicable, observed, "")
     }
 
@@ -125,8 +141,8 @@ impl Judgement {
     /// A pass where `right`, else a failure.
     pub(crate) fn require(
         right: bool,
-        observed: impl Into<String>,
-        expected: impl Into<String>,
+        observed: impl Into<Cow<'static, str>>,
+        expected: impl Into<Cow<'static, str>>,
     ) -> Judgement {
         if right { Judgement::pass(observed, expected) } else { Judgement::fail(observed, expected) }
     }
@@ -134,8 +150,8 @@ impl Judgement {
     /// A pass with `fine` where nothing is `wrong`, else a failure that lists it.
     pub(crate) fn none_wrong(
         wrong: &[String],
-        fine: impl Into<String>,
-        expected: impl Into<String>,
+        fine: impl Into<Cow<'static, str>>,
+        expected: impl Into<Cow<'static, str>>,
     ) -> Judgement {
         if wrong.is_empty() {
             Judgement::pass(fine, expected)

@@ -230,7 +230,7 @@ fn every_mutation_is_refused_by_its_rule_and_no_other() {
     let mut wrong = Vec::new();
     for mutation in MUTATIONS {
         let report = report(&mutation.bytes(), &mutation.from.policy());
-        let rules: Vec<_> = report.refusals().map(|finding| finding.rule.as_str()).collect();
+        let rules: Vec<_> = report.refusals().map(|finding| &*finding.rule).collect();
         if rules != [mutation.rule] {
             let (name, what) = (mutation.from.name(), mutation.what);
             wrong.push(format!("{}, {name}, {what}: {:#?}", mutation.rule, refusals(&report)));
@@ -248,7 +248,7 @@ fn facts_that_the_second_reader_does_not_see_are_refused_by_that_rule_alone() {
         let mut bytes = original.clone();
         put(&mut bytes, field, size, value);
         let report = verify(&Subject { path: "fixture", bytes: &bytes, facts: &facts }, &fixture.policy());
-        let rules: Vec<_> = report.refusals().map(|finding| finding.rule.as_str()).collect();
+        let rules: Vec<_> = report.refusals().map(|finding| &*finding.rule).collect();
         assert_eq!(rules, ["SW-SECOND-OPINION"], "{:#?}", refusals(&report));
     }
 }

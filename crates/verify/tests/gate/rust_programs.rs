@@ -69,7 +69,7 @@ fn options(words: &str) -> Vec<String> {
 }
 
 fn refusals(report: &Report) -> Vec<(&str, &str)> {
-    report.refusals().map(|finding| (finding.rule.as_str(), finding.observed.as_str())).collect()
+    report.refusals().map(|finding| (&*finding.rule, &*finding.observed)).collect()
 }
 
 #[test]
