@@ -33,7 +33,11 @@ fn release_holds_and_repeats(builder: &str) {
     let second = Checkout::of_head("second-with-a-longer-name");
     let again = second.json(&args);
     let (one, other) = (sums(&folder), sums(Path::new(again["folder"].as_str().unwrap())));
-    assert_eq!(one.len(), 2 * ALL.len() + 1, "an archive and its symbols a target, and the manifest: {one:?}");
+    assert_eq!(
+        one.len(),
+        2 * ALL.len() + 1,
+        "an archive and its symbols a target, and the manifest: {one:?}"
+    );
     assert_eq!(one, other, "two folders, two releases");
 }
 
