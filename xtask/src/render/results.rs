@@ -72,8 +72,11 @@ pub(crate) fn released(released: &Released) -> String {
     }
     text += &format!("\n{NOTE}{}/{NOTE:#}\n", released.folder.display());
     for file in &manifest.files {
-        let kind = if file.kind == FileKind::Symbols { "symbols" } else { "" };
-        text += &format!("  {:>9} kB  {}  {FAINT}{kind}{FAINT:#}\n", thousands(file.size / 1000), file.name);
+        text += &format!("  {:>9} kB  {}", thousands(file.size / 1000), file.name);
+        if file.kind == FileKind::Symbols {
+            text += &format!("  {FAINT}symbols{FAINT:#}");
+        }
+        text.push('\n');
     }
     text + "                manifest.json  SHA256SUMS\n"
 }
