@@ -1,6 +1,7 @@
 //! What goblin, which shares no code with our reader, says of the same bytes.
 
 use crate::constants::{elf as elf_constants, pe as pe_constants};
+use goblin::container::Ctx;
 use goblin::elf::{dynamic, header, program_header};
 use goblin::{elf, pe};
 
@@ -26,7 +27,7 @@ pub fn second_opinion(bytes: &[u8], facts: &Facts) -> Vec<Disagreement> {
         return vec![disagreement("readable", "with anomalies", "not asked")];
     }
     match &facts.binary {
-        Binary::Elf(ours) => match elf::Elf::parse(bytes) {
+        Binary::Elf(ours) => match read_elf(bytes) {
             Ok(theirs) => compare_elf(ours, &theirs),
             Err(error) => vec![disagreement("readable", "an ELF file", &error.to_string())],
         },
@@ -35,6 +36,33 @@ pub fn second_opinion(bytes: &[u8], facts: &Facts) -> Vec<Disagreement> {
             Err(error) => vec![disagreement("readable", "a PE file", &error.to_string())],
         },
     }
+}
+
+/// What is compared, read by goblin; its whole reading would index every symbol and relocation, for no fact of these.
+fn read_elf(bytes: &[u8]) -> goblin::error::Result<elf::Elf<'_>> {
+    let header = elf::Elf::parse_header(bytes)?;
+    let context = Ctx::new(header.container()?, header.endianness()?);
+    let mut elf = elf::Elf::lazy_parse(header)?;
+    let (start, count) = (elf.header.e_phoff as usize, usize::from(elf.header.e_phnum));
+    elf.program_headers = elf::ProgramHeader::parse(bytes, start, count, context)?;
+    elf.dynamic = elf::Dynamic::parse(bytes, &elf.program_headers, context)?;
+    let text = |start: u64, size: u64| {
+        let end = usize::try_from(start.checked_add(size)?).ok()?;
+        let text = bytes.get(usize::try_from(start).ok()?..end)?;
+        std::str::from_utf8(text.split(|byte| *byte == 0).next()?).ok()
+    };
+    let interpreter = elf
+        .program_headers
+        .iter()
+        .find(|header| header.p_type == program_header::PT_INTERP && header.p_filesz > 0);
+    elf.interpreter = interpreter.and_then(|header| text(header.p_offset, header.p_filesz));
+    if let Some(dynamic) = &elf.dynamic {
+        let needed = dynamic.dyns.iter().filter(|entry| entry.d_tag == dynamic::DT_NEEDED);
+        let (start, size) = (dynamic.info.strtab as u64, dynamic.info.strsz as u64);
+        let library = |offset: u64| text(start.checked_add(offset)?, size.checked_sub(offset)?);
+        elf.libraries = needed.filter_map(|entry| library(entry.d_val)).collect();
+    }
+    Ok(elf)
 }
 
 fn compare_elf(ours: &Elf, theirs: &elf::Elf<'_>) -> Vec<Disagreement> {
