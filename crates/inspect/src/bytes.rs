@@ -1,5 +1,8 @@
 //! Reading without ever leaving the file, and the budget that bounds how much is read.
 
+use std::borrow::Cow;
+use std::ffi::CStr;
+
 use crate::facts::Anomaly;
 use crate::limits;
 
@@ -43,9 +46,7 @@ impl<'a> Bytes<'a> {
     /// The bytes from `offset` to the next NUL, which must come before `end`.
     pub(crate) fn terminated(self, offset: u64, end: u64) -> Option<&'a [u8]> {
         let longest = end.min(self.len()).checked_sub(offset)?.min(limits::NAME as u64);
-        let bytes = self.slice(offset, longest)?;
-        let length = bytes.iter().position(|byte| *byte == 0)?;
-        Some(&bytes[..length])
+        CStr::from_bytes_until_nul(self.slice(offset, longest)?).ok().map(CStr::to_bytes)
     }
 }
 
@@ -75,6 +76,17 @@ impl Survey {
 
     /// The text at `offset`, lossily decoded; missing, endless or over the budget is an anomaly of `part`.
     pub(crate) fn text(&mut self, bytes: Bytes<'_>, part: &str, offset: u64, end: u64) -> Option<String> {
+        self.name(bytes, part, offset, end).map(Cow::into_owned)
+    }
+
+    /// The same without a copy, where the bytes are UTF-8 as they are.
+    pub(crate) fn name<'a>(
+        &mut self,
+        bytes: Bytes<'a>,
+        part: &str,
+        offset: u64,
+        end: u64,
+    ) -> Option<Cow<'a, str>> {
         let Some(text) = bytes.terminated(offset, end) else {
             self.anomaly(part, format!("the text at {offset:#x} does not end inside its table"));
             return None;
@@ -89,6 +101,6 @@ impl Survey {
             return None;
         }
         self.text += text.len();
-        Some(String::from_utf8_lossy(text).into_owned())
+        Some(std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed))
     }
 }

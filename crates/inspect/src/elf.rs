@@ -102,7 +102,7 @@ impl<'a> Image<'a> {
             versions_needed: Vec::new(),
             versions_defined: Vec::new(),
             imports: Vec::new(),
-            exports: Vec::new(),
+            exports: Default::default(),
             symbol_count: 0,
             relocations: Default::default(),
             notes: Vec::new(),

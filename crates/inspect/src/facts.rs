@@ -3,11 +3,13 @@
 //! Names follow the ELF gABI and the PE/COFF specification; numbers are as stored unless a field says otherwise.
 
 mod elf;
+mod names;
 mod pe;
 
 use serde::Serialize;
 
 pub use elf::*;
+pub use names::Names;
 pub use pe::*;
 
 /// Everything read from one file.

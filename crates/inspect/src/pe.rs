@@ -106,7 +106,7 @@ impl Image<'_> {
             data_directories: Vec::new(),
             sections: Vec::new(),
             imports: Vec::new(),
-            exports: Vec::new(),
+            exports: Default::default(),
             export_name: None,
             base_relocations: Default::default(),
             debug: Vec::new(),

@@ -11,8 +11,8 @@ pub(crate) fn elf_facts() -> Facts {
     let symbol = |name: &str, library: &str, version: &str| ElfImport {
         name: name.to_owned(),
         weak: false,
-        version: Some(version.to_owned()),
-        library: Some(library.to_owned()),
+        version: Some(version.into()),
+        library: Some(library.into()),
     };
     let needed = |library: &str, version: &str, index: u16| VersionNeed {
         library: library.to_owned(),
@@ -61,7 +61,7 @@ pub(crate) fn elf_facts() -> Facts {
             symbol("_Unwind_Backtrace", "libgcc_s.so.1", "GCC_3.3"),
             symbol("write", "libc.so.6", "GLIBC_2.17"),
         ],
-        exports: Vec::new(),
+        exports: Names::new(),
         symbol_count: 0,
         relocations: RelocationCount { entries: 4, packed_bytes: 0 },
         notes: Vec::new(),
@@ -120,7 +120,7 @@ pub(crate) fn pe_facts() -> Facts {
             delayed: false,
             functions: vec![PeFunction::Name("Sleep".to_owned())],
         }],
-        exports: Vec::new(),
+        exports: Names::new(),
         export_name: None,
         base_relocations: BaseRelocations { blocks: 1, entries: 12 },
         debug: Vec::new(),

@@ -125,7 +125,7 @@ fn dump_tables(text: &mut String, pe: &Pe) {
     if let Some(name) = &pe.export_name {
         line(text, format_args!("Exports as {name}: {}", pe.exports.len()));
     }
-    for export in &pe.exports {
+    for export in pe.exports.iter() {
         line(text, format_args!("  {export}"));
     }
     let relocations = pe.base_relocations;

@@ -1,6 +1,8 @@
 //! The dynamic section, and the tables it points to: libraries, versions, relocations.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::constants::elf as constants;
 
@@ -25,9 +27,9 @@ pub(super) struct Tables {
 
 /// One version, needed or defined.
 pub(super) struct Version {
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     /// Where it is needed from; `None` where this file defines it.
-    pub(super) library: Option<String>,
+    pub(super) library: Option<Arc<str>>,
 }
 
 impl Tables {
@@ -39,8 +41,19 @@ impl Tables {
         part: &str,
         offset: u32,
     ) -> Option<String> {
+        self.name(image, survey, part, offset).map(Cow::into_owned)
+    }
+
+    /// The same without a copy.
+    pub(super) fn name<'a>(
+        &self,
+        image: Image<'a>,
+        survey: &mut Survey,
+        part: &str,
+        offset: u32,
+    ) -> Option<Cow<'a, str>> {
         let (start, end) = self.strings_in_file?;
-        survey.text(image.bytes, part, start.checked_add(u64::from(offset))?, end)
+        survey.name(image.bytes, part, start.checked_add(u64::from(offset))?, end)
     }
 }
 
@@ -181,7 +194,8 @@ fn read_needed_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables, su
             return;
         };
         let Some(library) = tables.text(image, survey, PART, file) else { return };
-        let mut need = VersionNeed { library: library.clone(), versions: Vec::new() };
+        let shared = Arc::from(library.as_str());
+        let mut need = VersionNeed { library, versions: Vec::new() };
         let mut entry = offset + u64::from(first);
         for _ in 0..count {
             if !survey.admit(PART) {
@@ -198,7 +212,7 @@ fn read_needed_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables, su
                 return;
             };
             let Some(name) = tables.text(image, survey, PART, name) else { return };
-            let version = Version { name: name.clone(), library: Some(library.clone()) };
+            let version = Version { name: name.as_str().into(), library: Some(Arc::clone(&shared)) };
             tables.versions.insert(index & 0x7fff, version);
             need.versions.push(NeededVersion { name, flags, index, hash });
             entry += u64::from(step);
@@ -209,7 +223,7 @@ fn read_needed_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables, su
         if need.versions.len() != usize::from(count) {
             survey.anomaly(
                 PART,
-                format!("{library} has {} versions, its entry says {count}", need.versions.len()),
+                format!("{} has {} versions, its entry says {count}", need.library, need.versions.len()),
             );
         }
         elf.versions_needed.push(need);
@@ -242,7 +256,7 @@ fn read_defined_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables, s
         // The first auxiliary entry is the version's own name; further ones name what it builds upon.
         let name = bytes.u32(offset + u64::from(first));
         let Some(name) = name.and_then(|name| tables.text(image, survey, PART, name)) else { return };
-        tables.versions.insert(index & 0x7fff, Version { name: name.clone(), library: None });
+        tables.versions.insert(index & 0x7fff, Version { name: name.as_str().into(), library: None });
         elf.versions_defined.push(VersionDefinition { name, flags, index });
         offset += u64::from(next);
         if next == 0 {

@@ -1,9 +1,11 @@
 //! Dynamic symbols: what a file wants of others and offers to them.
 
+use std::sync::Arc;
+
 use crate::constants::elf as constants;
 
 use super::Image;
-use super::dynamic::{Tables, Version};
+use super::dynamic::Tables;
 use crate::bytes::Survey;
 use crate::facts::{Elf, ElfImport};
 
@@ -34,22 +36,23 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, tables: &Tables, survey: &mu
             survey.anomaly(PART, format!("symbol {index} of {count} is outside the file"));
             break;
         };
-        let Some(name) = tables.text(image, survey, PART, symbol.name) else { continue };
+        let Some(name) = tables.name(image, survey, PART, symbol.name) else { continue };
+        if symbol.defined {
+            if symbol.binding != constants::STB_LOCAL {
+                elf.exports.push(&name);
+            }
+            continue;
+        }
         let version = versions.and_then(|table| image.bytes.u16(table.checked_add(2 * index)?));
         // The highest bit says "not the default version" (gABI symbol versioning, `VERSYM_HIDDEN`).
         let version = version.and_then(|index| tables.versions.get(&(index & 0x7fff)));
-        match (symbol.defined, symbol.binding) {
-            (false, binding) => elf.imports.push(ElfImport {
-                name,
-                weak: binding == constants::STB_WEAK,
-                version: version.map(|Version { name, .. }| name.clone()),
-                library: version.and_then(|version| version.library.clone()),
-            }),
-            (true, constants::STB_LOCAL) => {}
-            (true, _) => elf.exports.push(name),
-        }
+        elf.imports.push(ElfImport {
+            name: name.into_owned(),
+            weak: symbol.binding == constants::STB_WEAK,
+            version: version.map(|version| Arc::clone(&version.name)),
+            library: version.and_then(|version| version.library.clone()),
+        });
     }
-    elf.exports.sort_unstable();
 }
 
 struct Symbol {

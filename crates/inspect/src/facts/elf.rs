@@ -1,6 +1,10 @@
 //! What an ELF file says, by the names of the gABI.
 
+use std::sync::Arc;
+
 use serde::Serialize;
+
+use super::Names;
 
 /// An ELF file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,8 +59,8 @@ pub struct Elf {
     pub versions_defined: Vec<VersionDefinition>,
     /// Undefined dynamic symbols: what must be found in a library at load time.
     pub imports: Vec<ElfImport>,
-    /// Defined dynamic symbols of global or weak binding, sorted by name.
-    pub exports: Vec<String>,
+    /// Defined dynamic symbols of global or weak binding, in the symbol table's order.
+    pub exports: Names,
     /// Number of entries of `.symtab` (0 where stripped).
     pub symbol_count: u64,
     /// Dynamic relocations, by what they are.
@@ -168,10 +172,10 @@ pub struct ElfImport {
     pub name: String,
     /// Whether its binding is weak: it may stay unresolved.
     pub weak: bool,
-    /// The version it is bound to, where it has one.
-    pub version: Option<String>,
+    /// The version it is bound to, where it has one; thousands of imports share a few.
+    pub version: Option<Arc<str>>,
     /// The library that version belongs to.
-    pub library: Option<String>,
+    pub library: Option<Arc<str>>,
 }
 
 /// How many dynamic relocations a file has.

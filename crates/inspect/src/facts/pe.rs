@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::Names;
+
 /// A PE file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pe {
@@ -56,7 +58,7 @@ pub struct Pe {
     /// Imported libraries, in file order; delay-loaded ones after the others.
     pub imports: Vec<PeImport>,
     /// Exported names, in file order.
-    pub exports: Vec<String>,
+    pub exports: Names,
     /// The name in the export directory.
     pub export_name: Option<String>,
     /// Base relocations.

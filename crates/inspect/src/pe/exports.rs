@@ -32,10 +32,10 @@ pub(super) fn read(image: Image<'_>, pe: &mut Pe, survey: &mut Survey) {
             return;
         }
         let name = image.bytes.u32(table + 4 * index).and_then(|name| locate(pe, name));
-        let Some(name) = name.and_then(|name| survey.text(image.bytes, PART, name, image.bytes.len())) else {
+        let Some(name) = name.and_then(|name| survey.name(image.bytes, PART, name, image.bytes.len())) else {
             survey.anomaly(PART, format!("name {index} of {count} is outside the file"));
             return;
         };
-        pe.exports.push(name);
+        pe.exports.push(&name);
     }
 }

@@ -84,7 +84,7 @@ mod tests {
     fn with_version(name: &str) -> Judgement {
         judge_elf(&RULE, |elf, _| {
             elf.versions_needed[1].versions[0].name = name.to_owned();
-            elf.imports[1].version = Some(name.to_owned());
+            elf.imports[1].version = Some(name.into());
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use inspect::facts::Elf;
+use inspect::facts::{Elf, ElfImport};
 
 use crate::rule::{Check, Judgement, Rule, listed, listed_or_none};
 use crate::version::Version;
@@ -60,8 +60,8 @@ pub(super) fn demands<'a>(elf: &'a Elf, family: &str) -> Vec<Demand<'a>> {
     let of_family = needs.filter(|need| need.name.starts_with(family));
     of_family
         .map(|need| {
-            let bound = |version: &Option<String>| version.as_deref() == Some(need.name.as_str());
-            let imports = elf.imports.iter().filter(|import| bound(&import.version));
+            let bound = |import: &&ElfImport| import.version.as_deref() == Some(need.name.as_str());
+            let imports = elf.imports.iter().filter(bound);
             let symbols = imports.map(|import| import.name.as_str()).take(11).collect();
             Demand { version: &need.name, weak: need.flags & WEAK != 0, symbols }
         })
@@ -87,7 +87,7 @@ mod tests {
     fn with_version(name: &str) -> Judgement {
         judge_elf(&RULE, |elf, _| {
             elf.versions_needed[0].versions[0].name = name.to_owned();
-            elf.imports[0].version = Some(name.to_owned());
+            elf.imports[0].version = Some(name.into());
         })
     }
 
