@@ -21,6 +21,8 @@ pub enum ErrorKind {
     NoRelocations,
     /// A section that was to be dropped is needed at run time.
     SectionNeeded,
+    /// Sections that were to be merged are not neighbours, or the program would change if they were.
+    SectionsApart,
     /// The request itself cannot be met: a time out of range, a name too long, an output over the input.
     Request,
     /// The finished bytes failed the comparison with the built ones: a defect of this crate.

@@ -1,5 +1,7 @@
 //! The `[finish]` table of `release.toml`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Which edits [`finish`](crate::finish()) makes. Stamps, checksum and provenance are always set.
@@ -14,6 +16,10 @@ pub struct FinishOptions {
     pub split_symbols: bool,
     /// Further sections to drop, by name. One that the program needs is refused; one that is not there is no matter.
     pub drop_sections: Vec<String>,
+    /// PE sections to merge into the section right before them, `".rdata" = ".text"`, as the linker's `/MERGE` does.
+    /// Merged data takes that section's permissions, so constants in `.text` can be executed: verify says so. Says
+    /// nothing about ELF.
+    pub merge_sections: BTreeMap<String, String>,
 }
 
 impl Default for FinishOptions {
@@ -23,6 +29,7 @@ impl Default for FinishOptions {
             strip: Strip::Symbols,
             split_symbols: true,
             drop_sections: Vec::new(),
+            merge_sections: BTreeMap::new(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod checksum;
 mod directories;
 mod image;
+mod merge;
 
 use std::collections::BTreeSet;
 
@@ -49,6 +50,7 @@ pub(crate) fn rewrite(job: &Job<'_>) -> Result<Rewritten, Error> {
         image.file.characteristics.set(ENDIAN, image.file.characteristics.get(ENDIAN) | stripped);
         edits.push(edit("strip-symbols", format!("removed {}", removed.join(" ")), 0));
     }
+    edits.extend(merge::sections(job, &mut image)?);
     if let Some(symbols) = &symbols {
         edits.push(link(job, &mut image, symbols));
     }

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -55,8 +56,7 @@ fn judge(program: &Path, folder: &Path) {
 
     let told = cmd!(shell, "file -b {after}").read().unwrap();
     assert!(told.contains("(GUI)") && told.contains("stripped"), "{told}");
-    let sections = |file: &Path| cmd!(shell, "x86_64-w64-mingw32-objdump -h {file}").read().unwrap();
-    assert!(!sections(after).contains(".debug_"));
+    assert!(!objdump_sections(after).contains(".debug_"));
     assert_eq!(contents(program), contents(after), "kept sections keep address and bytes");
 
     let address = address_of("x86_64-w64-mingw32-nm", program, "work");
@@ -66,8 +66,13 @@ fn judge(program: &Path, folder: &Path) {
     assert!(answer.contains("work") && answer.contains("program."), "{answer}");
     assert_eq!(resolve(&symbols), answer);
     // The finished file leads there by itself: addr2line follows its debug link, checksum included.
-    assert!(sections(after).contains(".gnu_debuglink"));
+    assert!(objdump_sections(after).contains(".gnu_debuglink"));
     assert_eq!(resolve(after).lines().last(), answer.lines().last());
+}
+
+fn objdump_sections(file: &Path) -> String {
+    let shell = shell();
+    cmd!(shell, "x86_64-w64-mingw32-objdump -h {file}").read().unwrap()
 }
 
 /// Name, address and bytes of what both files must share, as objdump disassembles and dumps it.
@@ -157,5 +162,47 @@ fn signed_and_appended_files_and_needed_sections_are_refused() {
     for name in [".reloc", ".idata", ".text"] {
         let options = FinishOptions { drop_sections: vec![name.to_owned()], ..FinishOptions::default() };
         assert_eq!(refused(&good, options), ErrorKind::SectionNeeded, "{name}");
+    }
+}
+
+#[test]
+fn neighbours_are_merged_and_keep_every_address_and_byte() {
+    let folder = TempDir::new().unwrap();
+    let program = c_program(TARGET, folder.path(), &[]);
+    let merge = |from: &str, into: &str| FinishOptions {
+        merge_sections: BTreeMap::from([(from.to_owned(), into.to_owned())]),
+        ..FinishOptions::default()
+    };
+    let plain = finished(TARGET, &program, &folder.path().join("plain"), FinishOptions::default());
+    let merged = finished(TARGET, &program, &folder.path().join("merged"), merge(".pdata", ".rdata"));
+    let edit = merged.stage().edits.iter().find(|edit| edit.name == "merge-sections").expect("listed");
+    assert!(edit.detail.starts_with(".pdata into .rdata: "), "{}", edit.detail);
+    let sections = objdump_sections(merged.path());
+    assert!(sections.contains(" .rdata ") && !sections.contains(" .pdata "), "{sections}");
+
+    // What the loader maps is the same, byte for byte: objcopy lays both out as memory.
+    let memory = |file: &Path| {
+        let (shell, image) = (shell(), folder.path().join("memory"));
+        cmd!(shell, "x86_64-w64-mingw32-objcopy -O binary -R .gnu_debuglink {file} {image}").run().unwrap();
+        fs::read(image).unwrap()
+    };
+    assert!(memory(merged.path()) == memory(plain.path()), "memory differs");
+    let shell = shell();
+    let functions = |file: &Path| {
+        let text = cmd!(shell, "x86_64-w64-mingw32-objdump -p {file}").read().unwrap();
+        text.lines()
+            .filter(|line| line.contains("Exception Directory"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(functions(merged.path()), functions(plain.path()));
+
+    for (from, into, why) in
+        [(".rdata", ".text", "right behind"), (".data", ".text", "written to"), (".idata", ".bss", "file")]
+    {
+        let error = finish_into(TARGET, &program, &folder.path().join("refused"), merge(from, into));
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SectionsApart, "{from}");
+        assert!(error.to_string().contains(why) || error.to_string().contains("written to"), "{error}");
     }
 }

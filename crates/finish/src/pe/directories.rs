@@ -6,7 +6,7 @@ use object::pe::{
     IMAGE_REL_BASED_ABSOLUTE,
 };
 
-use super::image::{Image, word};
+use super::image::{Image, Move, word};
 use crate::{Error, Job};
 
 /// Bytes of one `IMAGE_DEBUG_DIRECTORY`.
@@ -49,18 +49,15 @@ pub(super) fn set_stamps(job: &Job<'_>, image: &mut Image, stamp: u32) -> Result
     Ok(())
 }
 
-/// Makes the debug directory's file offsets follow the sections: `moved` gives the new place of an old offset.
-pub(super) fn move_debug_data(
-    job: &Job<'_>,
-    image: &mut Image,
-    moved: impl Fn(u32) -> Option<u32>,
-) -> Result<(), Error> {
+/// Makes the debug directory's file offsets follow the sections.
+pub(super) fn move_debug_data(job: &Job<'_>, image: &mut Image, moves: &[Move]) -> Result<(), Error> {
     let Some(debug) = directory(job, image, IMAGE_DIRECTORY_ENTRY_DEBUG)? else { return Ok(()) };
     for entry in debug.chunks_exact_mut(DEBUG_ENTRY) {
         let old = word(entry, 24).unwrap_or(0); // PointerToRawData
         if old != 0 {
-            let new =
-                moved(old).ok_or_else(|| job.unsupported("keeps debug data outside of its kept sections"))?;
+            let address = word(entry, 20).unwrap_or(0); // AddressOfRawData
+            let new = moves.iter().find_map(|place| place.of(old, address));
+            let new = new.ok_or_else(|| job.unsupported("keeps debug data outside of its kept sections"))?;
             entry[24..28].copy_from_slice(&new.to_le_bytes());
         }
     }

@@ -48,6 +48,23 @@ pub(super) struct Section {
     pub(super) is_emptied: bool,
 }
 
+/// Where a section's bytes were in the file and where they are now.
+pub(super) struct Move {
+    old: u32,
+    address: u32,
+    size: u32,
+    new: u32,
+}
+
+impl Move {
+    /// The new place of what was at `offset` in the file, and is at `address` in memory unless that is 0.
+    pub(super) fn of(&self, offset: u32, address: u32) -> Option<u32> {
+        let inside =
+            if address == 0 { offset.checked_sub(self.old) } else { address.checked_sub(self.address) };
+        inside.filter(|inside| *inside < self.size).map(|inside| self.new + inside)
+    }
+}
+
 impl Section {
     /// The address relative to the image's base.
     pub(super) fn address(&self) -> u32 {
@@ -55,7 +72,7 @@ impl Section {
     }
 
     /// Where it ends in memory. Checked to fit in 32 bits when parsed.
-    fn end(&self) -> u32 {
+    pub(super) fn end(&self) -> u32 {
         let size = match self.header.virtual_size.get(ENDIAN) {
             0 => self.header.size_of_raw_data.get(ENDIAN),
             size => size,
@@ -216,15 +233,12 @@ impl Image {
             let size = section.data.len().next_multiple_of(alignment);
             section.data.resize(size, 0);
             let old = section.header.pointer_to_raw_data.get(ENDIAN);
-            moves.push((old, size as u32, at as u32));
+            moves.push(Move { old, address: section.address(), size: size as u32, new: at as u32 });
             section.header.pointer_to_raw_data.set(ENDIAN, if size == 0 { 0 } else { at as u32 });
             section.header.size_of_raw_data.set(ENDIAN, size as u32);
             at += size;
         }
-        directories::move_debug_data(job, &mut image, |offset| {
-            let inside = |(old, size, _): &&(u32, u32, u32)| offset >= *old && offset - *old < *size;
-            moves.iter().find(inside).map(|(old, _, new)| new + (offset - old))
-        })?;
+        directories::move_debug_data(job, &mut image, &moves)?;
         let tail = image.symbols.clone().unwrap_or_else(|| image.long_names());
         image.file.pointer_to_symbol_table.set(ENDIAN, if tail.is_empty() { 0 } else { at as u32 });
         let mut file = image.headers();
