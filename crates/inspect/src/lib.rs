@@ -30,6 +30,13 @@ pub use second_opinion::{Disagreement, second_opinion};
 
 use facts::Binary;
 
+/// The checksum that a PE file of these `bytes` should have (the algorithm of `CheckSumMappedFile`).
+///
+/// Apart from [`inspect`], which reads headers and tables only: this reads all bytes.
+pub fn pe_checksum(bytes: &[u8], pe: &facts::Pe) -> u32 {
+    pe::checksum(bytes, pe)
+}
+
 /// Reads everything that is asked of a program from its bytes.
 ///
 /// An unreadable header is an error; a damaged, cut-off or too large part is an anomaly among the facts.

@@ -1,5 +1,6 @@
 //! PE files, as the PE/COFF specification lays them out: PE32 and PE32+.
 
+mod checksum;
 mod debug;
 mod exports;
 mod imports;
@@ -8,6 +9,8 @@ mod relocations;
 use crate::bytes::{Bytes, Survey};
 use crate::facts::{Anomaly, DataDirectory, LoadConfig, Pe, PeSection};
 use crate::{Error, ErrorKind};
+
+pub(crate) use checksum::checksum;
 
 /// Indexes of the data directories that are read.
 const EXPORTS: usize = 0;
@@ -94,7 +97,6 @@ impl Image<'_> {
             size_of_image: bytes.u32(optional + 56)?,
             size_of_headers: bytes.u32(optional + 60)?,
             checksum: bytes.u32(optional + 64)?,
-            computed_checksum: checksum(bytes.data, optional + 64),
             subsystem: bytes.u16(optional + 68)?,
             dll_characteristics: bytes.u16(optional + 70)?,
             stack_and_heap: [
@@ -252,24 +254,6 @@ fn locate(pe: &Pe, address: u32) -> Option<u64> {
 fn string_table(pe: &Pe) -> Option<u64> {
     let start = u64::from(pe.symbol_table_offset);
     (start != 0).then_some(start + u64::from(pe.symbol_count) * SYMBOL)
-}
-
-/// The checksum of `CheckSumMappedFile`: 16-bit words added with carry, the checksum's own field left out, plus the length.
-fn checksum(data: &[u8], field: u64) -> u32 {
-    let field = usize::try_from(field).unwrap_or(usize::MAX);
-    let mut sum: u64 = 0;
-    for (index, pair) in data.chunks(2).enumerate() {
-        let offset = 2 * index;
-        let word = u16::from_le_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]);
-        // The header is aligned to eight bytes in every file that a loader takes, so the field is two whole words.
-        if offset != field && offset != field.saturating_add(2) {
-            sum += u64::from(word);
-        }
-    }
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    (sum as u32).wrapping_add(data.len() as u32)
 }
 
 fn truncated() -> Error {

@@ -38,6 +38,8 @@ pub struct Policy {
     pub build_id: bool,
     /// Time stamps that may stand in a PE file, in seconds since 1970: 0 and the caller's SOURCE_DATE_EPOCH.
     pub timestamps: Vec<u32>,
+    /// Whether the stored checksum of a PE file must be that of its bytes; all of them are read for it.
+    pub checksum: bool,
     /// How many bytes may follow the last part that the headers name.
     pub trailing_bytes: u64,
     /// Folders of this build that must not occur: workspace, cargo home, home, target folder. Given by the caller.
@@ -84,6 +86,8 @@ pub struct PolicyOverrides {
     pub build_id: Option<bool>,
     /// See [`Policy::timestamps`].
     pub timestamps: Option<Vec<u32>>,
+    /// See [`Policy::checksum`].
+    pub checksum: Option<bool>,
     /// See [`Policy::trailing_bytes`].
     pub trailing_bytes: Option<u64>,
     /// See [`Policy::path_patterns`].
@@ -118,6 +122,7 @@ impl Policy {
             sections: Vec::new(),
             build_id: true,
             timestamps: Vec::new(),
+            checksum: true,
             trailing_bytes: 0,
             build_paths: Vec::new(),
             path_patterns: Vec::new(),
@@ -141,6 +146,7 @@ impl Policy {
             sections,
             build_id,
             timestamps,
+            checksum,
             trailing_bytes,
             path_patterns,
             allowed_paths,
@@ -155,6 +161,7 @@ impl Policy {
         replace(&mut self.sections, sections);
         replace(&mut self.build_id, build_id);
         replace(&mut self.timestamps, timestamps);
+        replace(&mut self.checksum, checksum);
         replace(&mut self.trailing_bytes, trailing_bytes);
         replace(&mut self.path_patterns, path_patterns);
         replace(&mut self.allowed_paths, allowed_paths);
@@ -214,7 +221,14 @@ mod tests {
             // Floors come from the target table, or have no meaning for the family.
             for key in ["os-abi", "needed-libraries", "imported-dlls", "subsystem", "stripped", "sections"]
                 .into_iter()
-                .chain(["build-id", "timestamps", "trailing-bytes", "path-patterns", "allowed-paths"])
+                .chain([
+                    "build-id",
+                    "timestamps",
+                    "checksum",
+                    "trailing-bytes",
+                    "path-patterns",
+                    "allowed-paths",
+                ])
             {
                 assert!(given.iter().any(|given| given == key), "[{name}] lacks {key}");
             }

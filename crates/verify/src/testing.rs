@@ -105,7 +105,6 @@ pub(crate) fn pe_facts() -> Facts {
         size_of_image: 0x4000,
         size_of_headers: 0x400,
         checksum: 0xd67b,
-        computed_checksum: 0xd67b,
         subsystem: 3,
         dll_characteristics: 0x160,
         stack_and_heap: [0x20_0000, 0x1000, 0x10_0000, 0x1000],

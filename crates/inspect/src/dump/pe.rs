@@ -62,13 +62,7 @@ pub(super) fn dump(text: &mut String, pe: &Pe) {
             pe.section_alignment, pe.file_alignment
         ),
     );
-    line(
-        text,
-        format_args!(
-            "  time stamp {:#010x}, checksum {:#010x} (computed {:#010x})",
-            pe.timestamp, pe.checksum, pe.computed_checksum
-        ),
-    );
+    line(text, format_args!("  time stamp {:#010x}, checksum {:#010x}", pe.timestamp, pe.checksum));
     line(
         text,
         format_args!(

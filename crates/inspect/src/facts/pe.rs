@@ -43,8 +43,6 @@ pub struct Pe {
     pub size_of_headers: u32,
     /// `CheckSum` as stored.
     pub checksum: u32,
-    /// The checksum of the bytes as they are (the algorithm of `CheckSumMappedFile`).
-    pub computed_checksum: u32,
     /// `Subsystem`: 2 GUI, 3 console.
     pub subsystem: u16,
     /// `DllCharacteristics`.

@@ -19,6 +19,9 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, policy: &Policy) -> Judgement {
+    if policy.build_paths.is_empty() && policy.path_patterns.is_empty() {
+        return Judgement::not_applicable("the policy names no folder");
+    }
     let given =
         policy.build_paths.iter().map(|folder| trimmed(folder)).filter(|folder| folder.len() >= SHORTEST);
     let mut found = Vec::new();
@@ -142,6 +145,14 @@ mod tests {
         let remapped =
             b"/rustc/1234/library/std/src/io.rs\0/cargo/registry/src/a.rs\0/src/main.rs\0/rust/deps/x";
         assert_ends(&judge_text(remapped, &["/src", "/cargo"]), Outcome::Pass, "none");
+    }
+
+    #[test]
+    fn without_folders_nothing_is_searched() {
+        let mut policy = Policy::for_target(Target::Aarch64Linux);
+        policy.path_patterns.clear();
+        let judgement = judge(&RULE, &elf_facts(), b"/home/ann/x.c", &policy);
+        assert_ends(&judgement, Outcome::NotApplicable, "no folder");
     }
 
     #[test]

@@ -12,21 +12,33 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Pe(check),
 };
 
-fn check(pe: &Pe, _: &Subject, _: &Policy) -> Judgement {
-    let (stored, computed) = (pe.checksum, pe.computed_checksum);
+fn check(pe: &Pe, subject: &Subject, policy: &Policy) -> Judgement {
+    if !policy.checksum {
+        return Judgement::not_applicable("the policy does not ask for the checksum");
+    }
+    let (stored, computed) = (pe.checksum, inspect::pe_checksum(subject.bytes, pe));
     Judgement::require(stored == computed, format!("{stored:#x}"), format!("{computed:#x}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use artifact::Outcome;
+    use artifact::{Outcome, Target};
 
     use super::*;
     use crate::testing::*;
 
     #[test]
     fn another_or_no_checksum_fails() {
-        assert_ends(&judge_pe(&RULE, |_, _| ()), Outcome::Pass, "0xd67b");
-        assert_ends(&judge_pe(&RULE, |pe, _| pe.checksum = 0), Outcome::Fail, "0x0");
+        // Five bytes: words 0x0201, 0x0403 and 5, and the length. The field of the facts lies behind them.
+        let judge_sum = |sum: u32, asked: bool| {
+            let (mut facts, mut policy) = (pe_facts(), Policy::for_target(Target::X86_64Windows));
+            pe_of(&mut facts).checksum = sum;
+            policy.checksum = asked;
+            judge(&RULE, &facts, &[1, 2, 3, 4, 5], &policy)
+        };
+        let sum = 0x0201 + 0x0403 + 5 + 5;
+        assert_ends(&judge_sum(sum, true), Outcome::Pass, "0x60e");
+        assert_ends(&judge_sum(0, true), Outcome::Fail, "0x0");
+        assert_ends(&judge_sum(0, false), Outcome::NotApplicable, "policy");
     }
 }
