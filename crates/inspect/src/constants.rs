@@ -28,6 +28,7 @@ pub(crate) mod elf {
     pub(crate) const DT_HASH: i64 = 4;
     pub(crate) const DT_STRTAB: i64 = 5;
     pub(crate) const DT_SYMTAB: i64 = 6;
+    pub(crate) const DT_RELA: i64 = 7;
     pub(crate) const DT_RELASZ: i64 = 8;
     pub(crate) const DT_RELAENT: i64 = 9;
     pub(crate) const DT_STRSZ: i64 = 10;
@@ -37,10 +38,12 @@ pub(crate) mod elf {
     pub(crate) const DT_RELSZ: i64 = 18;
     pub(crate) const DT_RELENT: i64 = 19;
     pub(crate) const DT_PLTREL: i64 = 20;
+    pub(crate) const DT_JMPREL: i64 = 23;
     pub(crate) const DT_BIND_NOW: i64 = 24;
     pub(crate) const DT_RUNPATH: i64 = 29;
     pub(crate) const DT_FLAGS: i64 = 30;
     pub(crate) const DT_RELRSZ: i64 = 35;
+    pub(crate) const DT_RELR: i64 = 36;
     pub(crate) const DT_GNU_HASH: i64 = 0x6fff_fef5;
     pub(crate) const DT_VERSYM: i64 = 0x6fff_fff0;
     pub(crate) const DT_FLAGS_1: i64 = 0x6fff_fffb;

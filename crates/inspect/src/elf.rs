@@ -1,6 +1,7 @@
 //! ELF files, as the System V gABI lays them out: both classes and both byte orders through one reader.
 
 mod dynamic;
+pub(crate) mod linkage;
 mod notes;
 mod symbols;
 

@@ -3,12 +3,14 @@
 //! Names follow the ELF gABI and the PE/COFF specification; numbers are as stored unless a field says otherwise.
 
 mod elf;
+mod linkage;
 mod names;
 mod pe;
 
 use serde::Serialize;
 
 pub use elf::*;
+pub use linkage::*;
 pub use names::Names;
 pub use pe::*;
 

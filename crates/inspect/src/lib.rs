@@ -57,3 +57,15 @@ pub fn inspect(bytes: &[u8]) -> Result<Facts, Error> {
     };
     Ok(Facts { size: bytes.len() as u64, binary, anomalies })
 }
+
+/// Reads what binds an ELF file to others: libraries, search paths, versions, and every dynamic symbol with its version.
+///
+/// Apart from [`inspect`], which is asked of every file and does not need to know this of each symbol.
+pub fn elf_linkage(bytes: &[u8]) -> Result<facts::ElfLinkage, Error> {
+    elf::linkage::read(bytes)
+}
+
+/// Reads what a PE file imports, and offers by name and by ordinal.
+pub fn pe_linkage(bytes: &[u8]) -> Result<facts::PeLinkage, Error> {
+    pe::linkage::read(bytes)
+}

@@ -4,6 +4,7 @@ mod checksum;
 mod debug;
 mod exports;
 mod imports;
+pub(crate) mod linkage;
 mod relocations;
 
 use crate::bytes::{Bytes, Survey};

@@ -13,9 +13,7 @@ use crate::facts::{DynamicEntry, Elf, NeededVersion, RelocationCount, VersionDef
 /// The tables that dynamic tags point to, as virtual addresses.
 #[derive(Default)]
 pub(super) struct Tables {
-    /// `DT_STRTAB` with its size.
-    pub(super) strings: Option<(u64, u64)>,
-    /// The same in the file: offset and end.
+    /// `DT_STRTAB` in the file: offset and end.
     strings_in_file: Option<(u64, u64)>,
     pub(super) symbols: Option<u64>,
     pub(super) hash: Option<u64>,
@@ -71,6 +69,16 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) {
     symbols::read(image, elf, &tables, survey);
 }
 
+/// Reads names and versions behind `PT_DYNAMIC`, and leaves the symbols to the caller.
+pub(super) fn read_names(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) -> Tables {
+    elf.dynamic = entries(image, elf, survey);
+    let mut tables = tables(image, elf, survey);
+    name_entries(image, elf, &tables, survey);
+    read_needed_versions(image, elf, &mut tables, survey);
+    read_defined_versions(image, elf, &mut tables, survey);
+    tables
+}
+
 fn entries(image: Image<'_>, elf: &Elf, survey: &mut Survey) -> Vec<DynamicEntry> {
     const PART: &str = "dynamic section";
     let segment = elf.segments.iter().find(|segment| segment.kind == constants::PT_DYNAMIC);
@@ -105,7 +113,7 @@ fn entries(image: Image<'_>, elf: &Elf, survey: &mut Survey) -> Vec<DynamicEntry
 }
 
 /// The value of the first entry with `tag`.
-fn value(elf: &Elf, tag: i64) -> Option<u64> {
+pub(super) fn value(elf: &Elf, tag: i64) -> Option<u64> {
     elf.dynamic.iter().find(|entry| entry.tag == tag).map(|entry| entry.value)
 }
 
@@ -119,7 +127,6 @@ fn tables(image: Image<'_>, elf: &Elf, survey: &mut Survey) -> Tables {
         survey.anomaly("dynamic section", format!("DT_STRTAB {address:#x} is in no segment"));
     }
     Tables {
-        strings,
         strings_in_file,
         symbols: value(elf, constants::DT_SYMTAB),
         hash: value(elf, constants::DT_HASH),

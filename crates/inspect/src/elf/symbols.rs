@@ -73,8 +73,8 @@ impl Symbol {
 }
 
 /// How many symbols there are, which no dynamic tag says: from the section header where it describes the same table,
-/// from `DT_HASH`, or from what `DT_GNU_HASH` and the string table behind it leave room for.
-fn count(image: Image<'_>, elf: &Elf, tables: &Tables, size: u64) -> u64 {
+/// from `DT_HASH`, from `DT_GNU_HASH`, or from what the table behind it leaves room for.
+pub(super) fn count(image: Image<'_>, elf: &Elf, tables: &Tables, size: u64) -> u64 {
     let described = elf
         .sections
         .iter()
@@ -90,12 +90,28 @@ fn count(image: Image<'_>, elf: &Elf, tables: &Tables, size: u64) -> u64 {
         .and_then(|address| image.locate(elf, address))
         .and_then(|(hash, end)| gnu_hash_count(image, hash, end))
         .unwrap_or(0);
-    let room = match (tables.symbols, tables.strings) {
-        (Some(symbols), Some((strings, _))) if strings > symbols => (strings - symbols) / size,
-        _ => 0,
-    };
-    hashed.max(room)
+    if hashed > 0 {
+        return hashed;
+    }
+    // Nothing is offered, so nothing is hashed: symbols end at the latest where the next table begins.
+    let begins = elf.dynamic.iter().filter(|entry| TABLES.contains(&entry.tag)).map(|entry| entry.value);
+    let next = begins.filter(|begin| Some(*begin) > tables.symbols).min();
+    next.zip(tables.symbols).map_or(0, |(next, symbols)| (next - symbols) / size)
 }
+
+/// Tags that say where a table begins, of those that linkers put beside the symbols.
+const TABLES: [i64; 10] = [
+    constants::DT_STRTAB,
+    constants::DT_HASH,
+    constants::DT_GNU_HASH,
+    constants::DT_VERSYM,
+    constants::DT_VERDEF,
+    constants::DT_VERNEED,
+    constants::DT_RELA,
+    constants::DT_REL as i64,
+    constants::DT_JMPREL,
+    constants::DT_RELR,
+];
 
 /// One past the highest symbol that a `DT_GNU_HASH` table reaches.
 fn gnu_hash_count(image: Image<'_>, hash: u64, end: u64) -> Option<u64> {
