@@ -31,7 +31,7 @@ pub fn second_opinion(bytes: &[u8], facts: &Facts) -> Vec<Disagreement> {
             Ok(theirs) => compare_elf(ours, &theirs),
             Err(error) => vec![disagreement("readable", "an ELF file", &error.to_string())],
         },
-        Binary::Pe(ours) => match pe::PE::parse(bytes) {
+        Binary::Pe(ours) => match pe::PE::parse_with_opts(bytes, &pe_options()) {
             Ok(theirs) => compare_pe(ours, &theirs),
             Err(error) => vec![disagreement("readable", "a PE file", &error.to_string())],
         },
@@ -63,6 +63,15 @@ fn read_elf(bytes: &[u8]) -> goblin::error::Result<elf::Elf<'_>> {
         elf.libraries = needed.filter_map(|entry| library(entry.d_val)).collect();
     }
     Ok(elf)
+}
+
+/// The same for PE: resources, thread-local storage and certificates are not compared.
+fn pe_options() -> pe::options::ParseOptions {
+    let mut options = pe::options::ParseOptions::default();
+    options.parse_resources = false;
+    options.parse_tls_data = false;
+    options.parse_attribute_certificates = false;
+    options
 }
 
 fn compare_elf(ours: &Elf, theirs: &elf::Elf<'_>) -> Vec<Disagreement> {
