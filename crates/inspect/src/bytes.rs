@@ -1,7 +1,6 @@
 //! Reading without ever leaving the file, and the budget that bounds how much is read.
 
 use std::borrow::Cow;
-use std::ffi::CStr;
 
 use crate::facts::Anomaly;
 use crate::limits;
@@ -46,7 +45,8 @@ impl<'a> Bytes<'a> {
     /// The bytes from `offset` to the next NUL, which must come before `end`.
     pub(crate) fn terminated(self, offset: u64, end: u64) -> Option<&'a [u8]> {
         let longest = end.min(self.len()).checked_sub(offset)?.min(limits::NAME as u64);
-        CStr::from_bytes_until_nul(self.slice(offset, longest)?).ok().map(CStr::to_bytes)
+        let bytes = self.slice(offset, longest)?;
+        Some(&bytes[..memchr::memchr(0, bytes)?])
     }
 }
 
