@@ -4,6 +4,7 @@
 //! `rules/`, each with its lasting ID; policies are data, with a commented default in `default-policy.toml`.
 
 mod matching;
+mod page;
 mod policy;
 mod rule;
 mod rules;
@@ -15,6 +16,7 @@ mod version;
 use artifact::Report;
 use inspect::facts::Facts;
 
+pub use page::{OUTCOMES, rules_page};
 pub use policy::{DEFAULT_POLICY, Policy, PolicyOverrides, SubsystemPolicy};
 pub use rule::Rule;
 

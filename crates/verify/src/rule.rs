@@ -13,10 +13,14 @@ use crate::{Policy, Subject};
 pub struct Rule {
     /// Its lasting ID, such as `SW-ELF-RELRO`. Never used again for anything else.
     pub id: &'static str,
+    /// What is true of a file that passes, in a few words.
+    pub summary: &'static str,
     /// One sentence: what goes wrong in the field otherwise.
     pub why: &'static str,
     /// What to change so that a file passes.
     pub fix: &'static str,
+    /// Where it is written that this matters: a section of a format's specification, the loader's source, a CWE.
+    pub references: &'static [&'static str],
     pub(crate) check: Check,
 }
 
@@ -40,6 +44,16 @@ impl Rule {
             Check::Always(_) | Check::Either(_) => None,
             Check::Elf(_) => Some(BinaryFormat::Elf),
             Check::Pe(_) => Some(BinaryFormat::Pe),
+        }
+    }
+
+    /// Which files the rule looks at, for people.
+    pub fn looks_at(&self) -> &'static str {
+        match self.check {
+            Check::Always(_) => "every file",
+            Check::Either(_) => "every file of the policy's format",
+            Check::Elf(_) => "ELF files, where the policy wants ELF",
+            Check::Pe(_) => "PE files, where the policy wants PE",
         }
     }
 

@@ -10,8 +10,13 @@ const CODEVIEW: u32 = 2;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-BUILD-ID",
+    summary: "the file carries the ID that joins it with its symbols",
     why: "Without a build-id nobody can tell which symbols file belongs to a crash report.",
     fix: "link with `-C link-arg=-Wl,--build-id`; a linker called directly takes `--build-id`",
+    references: &[
+        "GNU binutils, ld --build-id (NT_GNU_BUILD_ID)",
+        "PE/COFF specification, Debug Directory: IMAGE_DEBUG_TYPE_CODEVIEW",
+    ],
     check: Check::Either(check),
 };
 

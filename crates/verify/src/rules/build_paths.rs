@@ -13,8 +13,14 @@ const MOST: usize = 10;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-BUILD-PATHS",
+    summary: "no path of the build machine inside",
     why: "A path of the build machine names people and servers, and makes the same source give other bytes elsewhere.",
     fix: "remap it: `--remap-path-prefix` for Rust, `-ffile-prefix-map` for C; `strip` for what debug sections hold",
+    references: &[
+        "CWE-200: Exposure of Sensitive Information to an Unauthorized Actor",
+        "rustc, --remap-path-prefix",
+        "reproducible-builds.org, Build path",
+    ],
     check: Check::Either(check),
 };
 

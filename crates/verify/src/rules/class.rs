@@ -10,8 +10,13 @@ const PE32_PLUS: u16 = 0x20b;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-CLASS",
+    summary: "64-bit and little endian, as all our targets are",
     why: "A 32-bit or big-endian program for the same processor family (x32, ILP32) finds no libraries on the system.",
     fix: "check the target triple and the linker's emulation (`-m`)",
+    references: &[
+        "ELF gABI, ELF Identification: EI_CLASS and EI_DATA",
+        "PE/COFF specification, Optional Header: Magic",
+    ],
     check: Check::Either(check),
 };
 

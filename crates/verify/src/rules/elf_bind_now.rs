@@ -13,8 +13,14 @@ const DF_1_NOW: u64 = 1;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-BIND-NOW",
+    summary: "every function is looked up at start, so that the table can become read-only",
     why: "With lazy binding the function table stays writable while the program runs, whatever RELRO promises.",
     fix: "link with `-C relro-level=full` (`-z now`)",
+    references: &[
+        "ELF gABI, Dynamic Section: DT_BIND_NOW, DF_BIND_NOW",
+        "glibc, elf/get-dynamic-info.h: DF_1_NOW",
+        "CWE-693: Protection Mechanism Failure",
+    ],
     check: Check::Elf(check),
 };
 

@@ -9,8 +9,13 @@ use crate::{Policy, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-GLIBC-FLOOR",
+    summary: "starts on the oldest glibc that was promised",
     why: "On an older glibc the loader refuses the program: ``version `GLIBC_2.34' not found``.",
     fix: "build against an older glibc (builder docker or zig), avoid the named symbols, or raise `glibc-floor`",
+    references: &[
+        "LSB Core, Symbol Versioning: .gnu.version_r",
+        "glibc, elf/dl-version.c: _dl_check_map_versions",
+    ],
     check: Check::Elf(check),
 };
 

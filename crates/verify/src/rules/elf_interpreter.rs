@@ -7,8 +7,10 @@ use crate::{Policy, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-INTERPRETER",
+    summary: "the loader's path is the one every such system has",
     why: "A loader path from the build machine gives `No such file or directory` on a device, for a file that is there.",
     fix: "do not set `-dynamic-linker`; build a static target without it (`--no-dynamic-linker`)",
+    references: &["ELF gABI, Program Interpreter: PT_INTERP", "Linux, fs/binfmt_elf.c: load_elf_binary"],
     check: Check::Elf(check),
 };
 

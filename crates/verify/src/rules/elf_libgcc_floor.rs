@@ -13,8 +13,10 @@ const WEAK: u16 = 2;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-LIBGCC-FLOOR",
+    summary: "the unwinder of every distribution is new enough",
     why: "A libgcc_s symbol newer than the device's unwinder stops the program before its first line.",
     fix: "avoid the named symbols, link them in with `-static-libgcc`, or raise `policy.libgcc-floor`",
+    references: &["LSB Core, Symbol Versioning: .gnu.version_r", "GCC, libgcc/libgcc-std.ver.in"],
     check: Check::Elf(check),
 };
 

@@ -8,8 +8,13 @@ use crate::{Policy, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-NEEDED",
+    summary: "only libraries that every such system has",
     why: "A library that only the build machine has stops the program before its first line.",
     fix: "link the library statically, or name it in `policy.needed-libraries` when every device has it",
+    references: &[
+        "ELF gABI, Shared Object Dependencies: DT_NEEDED",
+        "glibc, elf/dl-deps.c: _dl_map_object_deps",
+    ],
     check: Check::Elf(check),
 };
 

@@ -10,8 +10,14 @@ const PF_X: u32 = 1;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-NX-STACK",
+    summary: "the stack is not executable, and the file says so",
     why: "With an executable stack a buffer overrun runs its own bytes; without the header, glibc gives every thread one.",
     fix: "find the assembler file without `.note.GNU-stack`; link with `-Wl,-z,noexecstack`",
+    references: &[
+        "Linux, fs/binfmt_elf.c: PT_GNU_STACK",
+        "glibc, elf/dl-support.c: _dl_stack_flags",
+        "CWE-693: Protection Mechanism Failure",
+    ],
     check: Check::Elf(check),
 };
 

@@ -7,8 +7,10 @@ use crate::{Policy, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-OS-ABI",
+    summary: "the header names our operating system",
     why: "The loader refuses a file whose header names another system, or a GNU extension it does not know.",
     fix: "check the linker and its target; 0 (System V) is what a Linux linker writes",
+    references: &["ELF gABI, ELF Identification: EI_OSABI", "glibc, elf/dl-load.c: open_verify"],
     check: Check::Elf(check),
 };
 

@@ -13,8 +13,15 @@ const DF_1_PIE: u64 = 0x0800_0000;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-PIE",
+    summary: "position independent, so that the system can load it anywhere",
     why: "A program at a fixed address gives an attacker every address in it; ASLR has nothing to move.",
     fix: "build with `-C relocation-model=pie`; for aarch64 musl this needs the start files of a static PIE (`rcrt1.o`)",
+    references: &[
+        "ELF gABI, ELF Header: e_type",
+        "glibc, elf/elf.h: DF_1_PIE",
+        "Linux, fs/binfmt_elf.c: ET_DYN",
+        "CWE-693: Protection Mechanism Failure",
+    ],
     check: Check::Elf(check),
 };
 

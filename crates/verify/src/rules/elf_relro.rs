@@ -18,8 +18,14 @@ const COVERED: [&str; 7] =
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-RELRO",
+    summary: "what the loader has filled in becomes read-only, all of it",
     why: "A function table that stays writable after loading is where an attacker's write becomes a call.",
     fix: "link with `-C relro-level=full` (`-z relro -z now`), and drop any `-z norelro`",
+    references: &[
+        "glibc, elf/dl-reloc.c: _dl_protect_relro",
+        "GNU binutils, ld -z relro",
+        "CWE-693: Protection Mechanism Failure",
+    ],
     check: Check::Elf(check),
 };
 

@@ -10,8 +10,15 @@ const DT_RUNPATH: i64 = 29;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-RPATH",
+    summary: "libraries come from the system's folders",
     why: "A search path of its own lets whoever can write to that folder (an empty one is the current) run code in the program.",
     fix: "drop `-rpath` from the link arguments, or take the entry out with `patchelf --remove-rpath`",
+    references: &[
+        "ELF gABI, Shared Object Dependencies: DT_RPATH, DT_RUNPATH",
+        "glibc, elf/dl-load.c: decompose_rpath",
+        "CWE-426: Untrusted Search Path",
+        "CWE-427: Uncontrolled Search Path Element",
+    ],
     check: Check::Elf(check),
 };
 

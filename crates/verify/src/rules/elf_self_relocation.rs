@@ -11,8 +11,14 @@ const ET_DYN: u16 = 3;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-SELF-RELOCATION",
+    summary: "a static PIE brings the start code that moves it",
     why: "A static PIE with the start files of a fixed-address program looks right to every tool and crashes at start.",
     fix: "link with `rcrt1.o`, `crtbeginS.o` and `crtendS.o` instead of `crt1.o`, `crtbegin.o` and `crtend.o`",
+    references: &[
+        "glibc, elf/dl-reloc-static-pie.c: _dl_relocate_static_pie",
+        "musl, ldso/dlstart.c and crt/rcrt1.c",
+        "ELF gABI, Relocation",
+    ],
     check: Check::Elf(check),
 };
 

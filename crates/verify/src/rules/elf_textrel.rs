@@ -11,8 +11,14 @@ const DF_TEXTREL: u64 = 4;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-TEXTREL",
+    summary: "the loader need not write into code",
     why: "Relocations in code make the loader map it writable; hardened kernels and musl refuse such a program.",
     fix: "build every object with `-fPIC` (assembler files too); link with `-z text` to see which one is wrong",
+    references: &[
+        "ELF gABI, Dynamic Section: DT_TEXTREL, DF_TEXTREL",
+        "glibc, elf/dl-reloc.c: _dl_relocate_object",
+        "CWE-693: Protection Mechanism Failure",
+    ],
     check: Check::Elf(check),
 };
 

@@ -11,8 +11,14 @@ const WRITE_EXECUTE: u32 = 2 | 1;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-WX-SEGMENTS",
+    summary: "nothing is loaded writable and executable",
     why: "Memory that is writable and executable turns any write through a wild pointer into code.",
     fix: "drop `-N`, `--omagic` and linker scripts that put code and data together; link with `-z separate-code`",
+    references: &[
+        "ELF gABI, Program Header: Segment Permissions",
+        "Linux, fs/binfmt_elf.c: make_prot",
+        "CWE-693: Protection Mechanism Failure",
+    ],
     check: Check::Elf(check),
 };
 

@@ -5,8 +5,10 @@ use crate::{Policy, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-FORMAT",
+    summary: "ELF where ELF is wanted, PE where PE is",
     why: "A program in another system's format does not start at all.",
     fix: "check which target the file was built for; the path may be another target's",
+    references: &["ELF gABI, ELF Identification: EI_MAG0", "PE/COFF specification, Signature"],
     check: Check::Always(check),
 };
 

@@ -8,8 +8,10 @@ use crate::{Policy, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-MACHINE",
+    summary: "built for the target's processor",
     why: "A program for another processor does not start, or starts only where an emulator hides the mistake.",
     fix: "check the target triple the file was built with, and that no helper of the build machine was bundled",
+    references: &["ELF gABI, ELF Header: e_machine", "PE/COFF specification, Machine Types"],
     check: Check::Either(check),
 };
 

@@ -80,6 +80,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_rule_says_what_it_holds_and_where_that_is_written() {
+        for rule in ALL {
+            assert!(!rule.summary.is_empty() && !rule.summary.ends_with('.'), "{rule:?}: summary");
+            assert!(!rule.references.is_empty(), "{rule:?} names no reference");
+            assert!(rule.references.iter().all(|reference| reference.len() > 7), "{rule:?}");
+        }
+    }
+
+    #[test]
     fn every_rule_has_an_id_of_its_own_and_says_why_and_what_to_do() {
         let ids: BTreeSet<_> = ALL.iter().map(|rule| rule.id).collect();
         assert_eq!(ids.len(), ALL.len());

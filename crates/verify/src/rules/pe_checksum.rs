@@ -7,8 +7,13 @@ use crate::{Policy, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-PE-CHECKSUM",
+    summary: "the stored checksum is that of the bytes",
     why: "A wrong checksum says that the file was changed after its last tool; scanners distrust it and drivers are refused.",
     fix: "run `finish` last: it computes the checksum over its own edits",
+    references: &[
+        "PE/COFF specification, Optional Header Windows-Specific Fields: CheckSum",
+        "Windows, ImageHlp: CheckSumMappedFile",
+    ],
     check: Check::Pe(check),
 };
 

@@ -10,8 +10,14 @@ const DYNAMIC_BASE: u16 = 0x40;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-PE-DYNAMIC-BASE",
+    summary: "the program may be loaded at another address",
     why: "A program at a fixed address gives an attacker every address in it; ASLR has nothing to move.",
     fix: "link with `-Wl,--dynamicbase`, and do not clear the flag afterwards",
+    references: &[
+        "PE/COFF specification, DLL Characteristics: IMAGE_DLLCHARACTERISTICS_DYNAMIC_BASE",
+        "MSVC linker, /DYNAMICBASE",
+        "CWE-693: Protection Mechanism Failure",
+    ],
     check: Check::Pe(check),
 };
 

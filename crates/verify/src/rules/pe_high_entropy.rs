@@ -14,8 +14,14 @@ const PE32_PLUS: u16 = 0x20b;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-PE-HIGH-ENTROPY",
+    summary: "the program may be loaded anywhere in 64 bits",
     why: "Without it Windows moves a 64-bit program among 256 places only: a few minutes of guessing.",
     fix: "link with `-Wl,--high-entropy-va` and `-Wl,--large-address-aware`",
+    references: &[
+        "PE/COFF specification, DLL Characteristics: IMAGE_DLLCHARACTERISTICS_HIGH_ENTROPY_VA",
+        "MSVC linker, /HIGHENTROPYVA",
+        "CWE-693: Protection Mechanism Failure",
+    ],
     check: Check::Pe(check),
 };
 

@@ -8,8 +8,14 @@ use crate::{Policy, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-PE-IMPORTS",
+    summary: "only DLLs that every Windows has",
     why: "A DLL that only the build machine has ends the program at start; a missing one beside it can be planted.",
     fix: "link it statically (`-static-libgcc`, `-static`), or name it in `policy.imported-dlls`",
+    references: &[
+        "PE/COFF specification, The .idata Section and Delay-Load Import Tables",
+        "Windows, Dynamic-link library search order",
+        "CWE-427: Uncontrolled Search Path Element",
+    ],
     check: Check::Pe(check),
 };
 

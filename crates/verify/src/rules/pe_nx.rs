@@ -10,8 +10,14 @@ const NX_COMPAT: u16 = 0x100;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-PE-NX",
+    summary: "data and stacks are not executable",
     why: "Without the flag Windows may switch data execution prevention off for the whole process.",
     fix: "link with `-Wl,--nxcompat`",
+    references: &[
+        "PE/COFF specification, DLL Characteristics: IMAGE_DLLCHARACTERISTICS_NX_COMPAT",
+        "MSVC linker, /NXCOMPAT",
+        "CWE-693: Protection Mechanism Failure",
+    ],
     check: Check::Pe(check),
 };
 

@@ -10,8 +10,15 @@ const RELOCS_STRIPPED: u16 = 1;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-PE-RELOCATIONS",
+    summary: "the ASLR that the flags promise can happen",
     why: "Without base relocations Windows loads the program at its fixed address and leaves every ASLR flag without effect.",
     fix: "keep `.reloc`: no `strip -R .reloc`, no linker from before binutils 2.36",
+    references: &[
+        "PE/COFF specification, The .reloc Section",
+        "PE/COFF specification, Characteristics: IMAGE_FILE_RELOCS_STRIPPED",
+        "CERT/CC VU#307144: mingw-w64 by default produces executables that opt in to ASLR, but are not compatible with ASLR",
+        "CWE-693: Protection Mechanism Failure",
+    ],
     check: Check::Pe(check),
 };
 

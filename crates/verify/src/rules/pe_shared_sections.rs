@@ -10,8 +10,13 @@ const SHARED_WRITABLE: u32 = 0x1000_0000 | 0x8000_0000;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-PE-SHARED-SECTIONS",
+    summary: "no memory shared with every other process that runs the file",
     why: "A shared writable section lets any user's copy of the program change the memory of every other copy.",
     fix: "look for `#pragma data_seg` with `SHARED`, or a `/SECTION:…,S` link argument; use a named mapping instead",
+    references: &[
+        "PE/COFF specification, Section Flags: IMAGE_SCN_MEM_SHARED",
+        "CWE-732: Incorrect Permission Assignment for Critical Resource",
+    ],
     check: Check::Pe(check),
 };
 

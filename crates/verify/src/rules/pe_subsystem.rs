@@ -11,8 +11,10 @@ const CONSOLE: u16 = 3;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-PE-SUBSYSTEM",
+    summary: "a console window where one is meant to be, and only there",
     why: "With the wrong subsystem a desktop program opens a black window, or a command line tool prints nothing.",
     fix: "set `finish.subsystem` to what `policy.subsystem` says, or the other way round",
+    references: &["PE/COFF specification, Windows Subsystem", "rustc, #![windows_subsystem]"],
     check: Check::Pe(check),
 };
 

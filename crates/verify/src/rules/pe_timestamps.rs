@@ -10,8 +10,14 @@ const REPRO: u32 = 16;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-PE-TIMESTAMPS",
+    summary: "no clock of the build machine inside",
     why: "A clock in the file makes every build differ, so nobody can show that a released file came from its source.",
     fix: "let `finish` set the stamps; a linker takes `-Wl,--no-insert-timestamp` or SOURCE_DATE_EPOCH",
+    references: &[
+        "PE/COFF specification, COFF File Header: TimeDateStamp",
+        "PE/COFF specification, Debug Type: IMAGE_DEBUG_TYPE_REPRO",
+        "reproducible-builds.org, SOURCE_DATE_EPOCH",
+    ],
     check: Check::Pe(check),
 };
 

@@ -5,8 +5,10 @@ use crate::{Policy, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-READABLE",
+    summary: "every part of the file can be read",
     why: "A damaged or cut-off file may still look right in the parts that can be read, and fail when it is started.",
     fix: "build the file again and copy it whole; a file that is meant to be so needs a reader that understands it",
+    references: &["ELF gABI, Object Files", "PE/COFF specification, File Headers"],
     check: Check::Always(check),
 };
 

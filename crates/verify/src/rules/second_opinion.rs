@@ -7,8 +7,10 @@ use crate::{Policy, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-SECOND-OPINION",
+    summary: "a reader that shares no code with ours reads the same",
     why: "Where two readers see two files in the same bytes, the loader may see a third.",
     fix: "build the file again; if it stays, report it with the file: one of the two readers is wrong",
+    references: &["goblin, an independent reader of ELF and PE", "CWE-436: Interpretation Conflict"],
     check: Check::Always(check),
 };
 

@@ -10,8 +10,10 @@ use crate::{Policy, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-SECTIONS",
+    summary: "only sections that the policy knows",
     why: "A section nobody expected carries data nobody looked at: a packer's stub, a build's leftovers, a payload.",
     fix: "drop it with `finish.drop-sections`, or name it in `policy.sections` when it is meant to be there",
+    references: &["ELF gABI, Special Sections", "PE/COFF specification, Special Sections"],
     check: Check::Either(check),
 };
 

@@ -13,8 +13,14 @@ const LOADED: u64 = 2;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-STRIPPED",
+    summary: "no symbol table, no debug section",
     why: "Symbols and debug sections make the download several times larger and tell how and where it was built.",
     fix: "set `finish.strip = \"symbols\"`: they are kept in the separate symbols file",
+    references: &[
+        "ELF gABI, Symbol Table",
+        "PE/COFF specification, COFF Symbol Table",
+        "CWE-489: Active Debug Code",
+    ],
     check: Check::Either(check),
 };
 

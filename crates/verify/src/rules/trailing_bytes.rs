@@ -10,8 +10,14 @@ const NO_BITS: u32 = 8;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-TRAILING-BYTES",
+    summary: "the file ends where its headers say",
     why: "Bytes behind the program are loaded by nobody and checked by nobody: an installer's payload or a copy gone wrong.",
     fix: "build the file again; where a payload is meant to follow, raise `policy.trailing-bytes`",
+    references: &[
+        "ELF gABI, Object Files: File Format",
+        "PE/COFF specification, Attribute Certificate Table",
+        "CWE-349: Acceptance of Extraneous Untrusted Data With Trusted Data",
+    ],
     check: Check::Either(check),
 };
 

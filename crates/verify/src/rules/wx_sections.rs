@@ -14,8 +14,14 @@ const PAGE: u32 = 4096;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-WX-SECTIONS",
+    summary: "no section is writable and executable",
     why: "Memory that is writable and executable turns any write through a wild pointer into code.",
     fix: "look for a linker script or a `link_section` attribute that mixes code and data",
+    references: &[
+        "ELF gABI, Section Attribute Flags: SHF_WRITE, SHF_EXECINSTR",
+        "PE/COFF specification, Section Flags: IMAGE_SCN_MEM_WRITE, IMAGE_SCN_MEM_EXECUTE",
+        "CWE-693: Protection Mechanism Failure",
+    ],
     check: Check::Either(check),
 };
 
