@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use support::{read, repository};
 
-const NOUNS: &[&str] = &["artifact", "provenance", "inspect", "manifest"];
+const NOUNS: &[&str] = &["artifact", "provenance", "inputs", "inspect", "manifest"];
 const VERBS: &[&str] = &["toolchain", "compile", "finish", "verify", "smoke", "package"];
 
 #[test]
@@ -15,7 +15,7 @@ fn imports_point_one_way() {
             assert!(NOUNS.contains(&ours.as_str()), "verbs do not import each other: {verb} imports {ours}");
         }
     }
-    for noun in ["inspect", "manifest"] {
+    for noun in ["inputs", "inspect", "manifest"] {
         assert_eq!(dependencies(noun), ["artifact"], "{noun} imports artifact alone");
     }
     for noun in ["artifact", "provenance"] {
@@ -65,6 +65,7 @@ fn every_dependency_may_be_shipped_under_our_licences() {
         "Unlicense",
         "BSL-1.0",
         "LLVM-exception",
+        "bzip2-1.0.6",
         "MPL-2.0",
     ];
     let metadata = read(repository(), &["cargo", "metadata", "--locked", "--format-version", "1"]);

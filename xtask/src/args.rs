@@ -1,5 +1,6 @@
 //! The command line, as types. Nothing here decides anything.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use artifact::BuilderKind;
@@ -180,17 +181,23 @@ pub struct FinishArgs {
 /// `inspect`
 #[derive(Args, Debug)]
 pub struct InspectArgs {
-    /// Files, folders and archives.
+    /// Files, folders, archives, and images as docker://NAME or podman://NAME.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// How many files are looked at side by side [default: as many as there are cores].
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
 }
 
 /// `verify`
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    /// Files, folders and archives.
+    /// Files, folders, archives, and images as docker://NAME or podman://NAME.
     #[arg(required_unless_present_any = ["print_policy", "rules"], value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// How many files are looked at side by side [default: as many as there are cores].
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
     /// The target whose policy applies [default: the one the file's format and machine point to].
     #[arg(long, short = 't')]
     pub target: Option<String>,

@@ -1,10 +1,11 @@
 //! What each command does: types from the command line in, one result out.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use artifact::{Digest, Report, Target};
 use clap::CommandFactory;
-use inspect::{Facts, InputLimits};
+use inputs::{Input, Item};
+use inspect::Facts;
 use manifest::Manifest;
 use package::{Layout, Staging};
 use plan::{PlanRequest, ReleasePlan};
@@ -14,6 +15,7 @@ use toolchain::ImageRequest;
 use crate::args::*;
 use crate::failure::{Failure, Message};
 use crate::pipeline::{self, Conduct, Released};
+use crate::programs::each_program;
 use crate::render::{self, Renderer};
 use crate::{bench, builders, doctor, gate, jobs};
 
@@ -160,13 +162,19 @@ fn inspect(args: &InspectArgs, renderer: &Renderer) -> Result<(), Failure> {
         sha256: Digest,
         facts: Facts,
     }
-    let mut found = Vec::new();
-    each_program(&args.paths, &mut |name, bytes| {
-        found.push(Inspected {
-            path: name.to_owned(),
-            sha256: Digest::of(bytes),
-            facts: inspect::inspect(bytes)?,
-        });
+    let look = |item: &Item| match item {
+        Item::File(Input { name, bytes, .. }) => {
+            let facts = inspect::inspect(bytes).map_err(|error| Failure::from(error).about(name))?;
+            Ok(Inspected { path: name.clone(), sha256: Digest::of(bytes), facts })
+        }
+        Item::Unreadable { error, .. } => Err(Failure::from(error)),
+    };
+    let (mut found, mut failures) = (Vec::new(), Vec::new());
+    each_program(&args.paths, args.jobs, look, &mut |inspected| {
+        match inspected {
+            Ok(inspected) => found.push(inspected),
+            Err(failure) => failures.push(failure),
+        }
         Ok(())
     })?;
     renderer.result(&found, |found| {
@@ -177,7 +185,7 @@ fn inspect(args: &InspectArgs, renderer: &Renderer) -> Result<(), Failure> {
         });
         dumps.collect::<Vec<_>>().join("\n")
     });
-    Ok(())
+    Failure::together(failures).map_or(Ok(()), Err)
 }
 
 fn verify(args: &VerifyArgs, renderer: &Renderer) -> Result<(), Failure> {
@@ -191,23 +199,36 @@ fn verify(args: &VerifyArgs, renderer: &Renderer) -> Result<(), Failure> {
         return Ok(());
     }
     let target = args.target.as_deref().map(plan::target).transpose()?;
-    let mut reports = Vec::new();
-    each_program(&args.paths, &mut |name, bytes| {
-        let facts = inspect::inspect(bytes)?;
-        // A machine without a target of ours is held to one of the same format, and fails by its machine.
-        let apparent = gate::apparent_target(&facts).unwrap_or(match facts.binary {
-            inspect::facts::Binary::Elf(_) => Target::X86_64Linux,
-            inspect::facts::Binary::Pe(_) => Target::X86_64Windows,
+    let look = |item: &Item| {
+        let (name, bytes) = match item {
+            Item::File(Input { name, bytes, .. }) => (name, bytes),
+            Item::Unreadable { name, error } => return Ok(gate::unreadable(name, error)),
+        };
+        // What has no facts gets its one finding whichever the policy; a machine without a target of ours is held to
+        // one of the same format, and fails by its machine.
+        let apparent = inspect::inspect(bytes).map_or(Target::X86_64Linux, |facts| {
+            gate::apparent_target(&facts).unwrap_or(match facts.binary {
+                inspect::facts::Binary::Elf(_) => Target::X86_64Linux,
+                inspect::facts::Binary::Pe(_) => Target::X86_64Windows,
+            })
         });
         let mut policy = plan::policy(&args.workspace, target.unwrap_or(apparent))?;
         if let Some(time) = commit_time(Path::new(name.split('!').next().unwrap_or(name))) {
             policy = policy.with_timestamp(time);
         }
-        reports.push(gate::report(name, bytes, &policy));
+        Ok::<_, Failure>(gate::report(name, bytes, &policy))
+    };
+    let mut reports = Vec::new();
+    let seen = each_program(&args.paths, args.jobs, look, &mut |report| {
+        reports.push(report?);
         Ok(())
     })?;
     let refused = reports.iter().any(|report: &Report| !report.passed());
     renderer.result(&reports, |reports| render::verified(reports, args.verbose));
+    if seen.programs == 0 {
+        let sentence = "none of what was named could be read";
+        return Err(Failure::Unreadable(Message::new(sentence, "name programs, or what holds some")));
+    }
     // The reports were the result; the failure only carries the exit code.
     if refused { Err(Failure::Refused(Vec::new())) } else { Ok(()) }
 }
@@ -216,30 +237,6 @@ fn verify(args: &VerifyArgs, renderer: &Renderer) -> Result<(), Failure> {
 fn commit_time(path: &Path) -> Option<u32> {
     let bytes = std::fs::read(path.parent()?.join("manifest.json")).ok()?;
     u32::try_from(Manifest::read(&bytes).ok()?.commit_time).ok()
-}
-
-/// Takes a program's name and bytes.
-type Visit<'a> = dyn FnMut(&str, &[u8]) -> Result<(), Failure> + 'a;
-
-/// Visits every program below `paths`. A file that was named itself must be one; in folders and archives others are
-/// passed over.
-fn each_program(paths: &[PathBuf], visit: &mut Visit<'_>) -> Result<(), Failure> {
-    for path in paths {
-        let (mut programs, mut result) = (0, Ok(()));
-        inspect::open(path, &InputLimits::default(), &mut |input| {
-            let named = Path::new(&input.name) == path;
-            if result.is_ok() && (named || inspect::looks_like_a_program(&input.bytes)) {
-                programs += 1;
-                result = visit(&input.name, &input.bytes).map_err(|failure| failure.about(&input.name));
-            }
-        })?;
-        result?;
-        if programs == 0 {
-            let sentence = format!("there is no ELF or PE file in {}", path.display());
-            return Err(Failure::Unreadable(Message::new(sentence, "name programs, or what holds some")));
-        }
-    }
-    Ok(())
 }
 
 fn gather(args: &PackageArgs, renderer: &Renderer) -> Result<(), Failure> {

@@ -113,6 +113,12 @@ impl Message {
 
 impl<K: FaultKind> From<Fault<K>> for Message {
     fn from(fault: Fault<K>) -> Message {
+        Message::from(&fault)
+    }
+}
+
+impl<K: FaultKind> From<&Fault<K>> for Message {
+    fn from(fault: &Fault<K>) -> Message {
         let mut causes = Vec::new();
         let mut source = fault.source();
         while let Some(cause) = source {
@@ -159,6 +165,12 @@ impl From<finish::Error> for Failure {
 
 impl From<inspect::Error> for Failure {
     fn from(error: inspect::Error) -> Failure {
+        Failure::Unreadable(error.into())
+    }
+}
+
+impl From<&inputs::Error> for Failure {
+    fn from(error: &inputs::Error) -> Failure {
         Failure::Unreadable(error.into())
     }
 }

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use artifact::{Artifact, Digest, Finding, Finished, Outcome, Report, Target};
-use inspect::Input;
+use artifact::{Artifact, Digest, Fault, FaultKind, Finding, Finished, Outcome, Report, Target};
+use inputs::Input;
 use inspect::facts::{Binary, Facts};
 use package::Archive;
 use plan::{Job, ReleasePlan};
@@ -25,7 +25,7 @@ pub(crate) fn packed(archives: &[Archive], plan: &ReleasePlan) -> Result<(), Fai
     let mut refused = Vec::new();
     for archive in archives.iter().filter(|archive| archive.record.kind == manifest::FileKind::Archive) {
         package::read_back(archive, &mut |input| {
-            if inspect::looks_like_a_program(&input.bytes) {
+            if inputs::looks_like_a_program(&input.bytes) {
                 let policy = member_policy(input, archive.record.target, plan);
                 refused.extend(
                     Some(report(&input.name, &input.bytes, &policy)).filter(|report| !report.passed()),
@@ -68,7 +68,8 @@ pub(crate) fn apparent_target(facts: &Facts) -> Option<Target> {
     }
 }
 
-fn unreadable(path: &str, error: &inspect::Error) -> Report {
+/// The report about what cannot be read: one finding that says why.
+pub(crate) fn unreadable<K: FaultKind>(path: &str, error: &Fault<K>) -> Report {
     let rule = verify::rules().iter().find(|rule| rule.id == "SW-READABLE");
     let finding = Finding {
         rule: "SW-READABLE".into(),

@@ -11,6 +11,7 @@ pub mod failure;
 mod gate;
 mod jobs;
 pub mod pipeline;
+mod programs;
 mod record;
 mod render;
 

@@ -23,13 +23,13 @@ impl Digest {
     /// The digest and the size in bytes of the file at `path`, read in pieces.
     pub fn of_file(path: &Path) -> io::Result<(Digest, u64)> {
         let mut file = File::open(path)?;
-        let mut hasher = Sha256::new();
+        let mut hasher = Hasher::default();
         let mut piece = vec![0; 256 * 1024];
         let mut size = 0;
         loop {
             let read = file.read(&mut piece)?;
             if read == 0 {
-                return Ok((Digest(hasher.finalize().into()), size));
+                return Ok((hasher.finish(), size));
             }
             hasher.update(&piece[..read]);
             size += read as u64;
@@ -39,6 +39,22 @@ impl Digest {
     /// The first 12 hexadecimal digits: enough for a person to tell two apart.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
+    }
+}
+
+/// Takes the digest of bytes that come in pieces.
+#[derive(Clone, Debug, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// The next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
     }
 }
 

@@ -12,7 +12,7 @@ mod stage;
 mod target;
 mod toolchain;
 
-pub use digest::Digest;
+pub use digest::{Digest, Hasher};
 pub use event::{Event, Events, ignore_events};
 pub use fault::{Fault, FaultKind};
 pub use report::{Evidence, Finding, Outcome, Report};

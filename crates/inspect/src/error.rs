@@ -12,10 +12,6 @@ pub enum ErrorKind {
     Truncated,
     /// The header contradicts itself or its specification.
     Malformed,
-    /// A file, folder or archive cannot be read.
-    Unreadable,
-    /// An archive holds more than the limits allow.
-    TooLarge,
 }
 
 impl FaultKind for ErrorKind {}

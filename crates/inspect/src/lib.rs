@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`inspect`] reads the bytes itself and never outside of them; [`second_opinion()`] asks goblin,
-//! which shares no code with it. [`open`] gives the files of a folder or an archive as inputs.
+//! which shares no code with it. Where bytes come from is the subject of the crate `inputs`.
 
 mod bytes;
 mod constants;
@@ -16,7 +16,6 @@ mod dump;
 mod elf;
 mod error;
 pub mod facts;
-mod inputs;
 mod limits;
 mod names;
 mod pe;
@@ -25,7 +24,6 @@ mod second_opinion;
 pub use dump::{dump, headline};
 pub use error::{Error, ErrorKind};
 pub use facts::Facts;
-pub use inputs::{Input, InputLimits, looks_like_a_program, open};
 pub use second_opinion::{Disagreement, second_opinion};
 
 use facts::Binary;

@@ -75,7 +75,7 @@ fn pe_files_read_as_objdump_reads_them() {
     let mut differences = Vec::new();
     for path in &files {
         let bytes = fs::read(path).unwrap();
-        if !inspect::looks_like_a_program(&bytes) {
+        if !inputs::looks_like_a_program(&bytes) {
             continue;
         }
         let text = cmd!(shell, "x86_64-w64-mingw32-objdump -p {path}")

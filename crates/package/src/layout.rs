@@ -64,7 +64,7 @@ impl Layout {
                     .with_source(refused)
             })?;
             // A bundled script or helper must stay startable; nothing else of the file's mode is the release's business.
-            let executable = inspect::looks_like_a_program(&bytes) || bytes.starts_with(b"#!");
+            let executable = inputs::looks_like_a_program(&bytes) || bytes.starts_with(b"#!");
             entries.push(Entry {
                 path: file.to.clone(),
                 mode: if executable { 0o755 } else { 0o644 },

@@ -1,10 +1,10 @@
-//! Archives opened again, by the reader that `inspect` uses on anybody's archives.
+//! Archives opened again, by the reader that looks into anybody's archives.
 
 use std::fs;
 use std::path::Path;
 
 use artifact::Digest;
-use inspect::{Input, InputLimits};
+use inputs::{Input, Limits};
 use manifest::{Manifest, Member};
 
 use crate::error::io_error;
@@ -17,10 +17,10 @@ pub fn read_back(archive: &Archive, visit: &mut dyn FnMut(&Input)) -> Result<(),
     if (digest, size) != (archive.record.sha256, archive.record.size) {
         return Err(damaged(archive, &format!("its sha256 is {digest}, not {}", archive.record.sha256)));
     }
-    let mut inputs = Vec::new();
-    inspect::open(&archive.path, &InputLimits::default(), &mut |input| inputs.push(input))
+    let mut members = Vec::new();
+    inputs::members(&archive.path, &Limits::default(), &mut |input| members.push(input))
         .map_err(|error| damaged(archive, &error.to_string()).with_source(error))?;
-    let found: Vec<Member> = inputs.iter().map(member).collect();
+    let found: Vec<Member> = members.iter().map(member).collect();
     if found != archive.record.members {
         let wrong = found.iter().find(|member| !archive.record.members.contains(member));
         let what = match wrong {
@@ -29,7 +29,7 @@ pub fn read_back(archive: &Archive, visit: &mut dyn FnMut(&Input)) -> Result<(),
         };
         return Err(damaged(archive, &what));
     }
-    inputs.iter().for_each(visit);
+    members.iter().for_each(visit);
     Ok(())
 }
 

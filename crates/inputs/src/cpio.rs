@@ -1,0 +1,75 @@
+//! The "new ASCII" cpio archive (cpio(5)) that RPM packages carry.
+
+use std::io::{self, Read};
+
+use crate::Error;
+use crate::error::from_io;
+use crate::limits::{Exact, NAME, drain, record};
+use crate::visit::{Names, Visit};
+
+/// The name that ends the archive.
+const TRAILER: &[u8] = b"TRAILER!!!\0";
+/// The file type bits of a mode, and a regular file's.
+const TYPE: u32 = 0o170_000;
+const REGULAR: u32 = 0o100_000;
+
+struct Header {
+    mode: u32,
+    size: u64,
+    name: String,
+}
+
+/// Visits the files of `archive`.
+pub(crate) fn read(visit: &mut Visit<'_>, archive: &str, reader: &mut dyn Read) -> Result<(), Error> {
+    let failed = |error| from_io(archive, error);
+    let mut names = Names::default();
+    while let Some(header) = header(reader).map_err(failed)? {
+        if visit.ended() {
+            return Ok(());
+        }
+        visit.budget.member()?;
+        let mut bytes = Exact { reader: &mut *reader, left: header.size };
+        // Of several names of one file only the last has bytes; the others are empty here.
+        if header.mode & TYPE == REGULAR {
+            visit.member(archive, &header.name, Some(header.mode & 0o7777), &mut names, &mut bytes);
+        }
+        drain(&mut bytes).map_err(failed)?;
+        pad(reader, header.size).map_err(failed)?;
+    }
+    drain(reader).map_err(failed).map(drop)
+}
+
+/// The next header; `None` at the trailer.
+fn header(reader: &mut dyn Read) -> io::Result<Option<Header>> {
+    let mut fixed = [0; 110];
+    reader.read_exact(&mut fixed).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "its payload ends before its trailer"),
+        _ => error,
+    })?;
+    if !fixed.starts_with(b"070701") && !fixed.starts_with(b"070702") {
+        return Err(invalid("its payload is not a cpio archive with names"));
+    }
+    let field = |index: usize| {
+        let text = str::from_utf8(&fixed[6 + 8 * index..14 + 8 * index]).unwrap_or_default();
+        u32::from_str_radix(text, 16).map_err(|_| invalid("a number in a cpio header is none"))
+    };
+    let (mode, size, name_size) = (field(1)?, field(6)?, field(11)?);
+    let mut name = record(reader, name_size.into(), NAME, "a name")?;
+    pad(reader, 110 + u64::from(name_size))?;
+    if name == TRAILER {
+        return Ok(None);
+    }
+    if name.pop() != Some(0) {
+        return Err(invalid("a cpio name does not end"));
+    }
+    Ok(Some(Header { mode, size: size.into(), name: String::from_utf8_lossy(&name).into_owned() }))
+}
+
+/// Names and files end at multiples of four.
+fn pad(reader: &mut dyn Read, size: u64) -> io::Result<()> {
+    drain(&mut Exact { reader, left: size.wrapping_neg() % 4 }).map(drop)
+}
+
+fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}

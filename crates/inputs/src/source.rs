@@ -1,0 +1,195 @@
+//! The places that are named on a command line, and the files below them.
+
+use std::fs;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use crate::engine::Save;
+use crate::error::from_io;
+use crate::format::Format;
+use crate::image::Image;
+use crate::limits::{Budget, Counted};
+use crate::visit::{Names, Visit};
+use crate::{Bytes, Error, ErrorKind, Input, Item, Limits};
+
+/// Something that is read in one pass: a file, an image's folder, or an image in an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    name: String,
+    place: Place,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    /// A file; `asked` where it was named itself and not found in a folder.
+    File { path: PathBuf, asked: bool },
+    /// A folder with an OCI image layout.
+    Layout(PathBuf),
+    /// An image in a container engine.
+    Image { engine: &'static str, image: String },
+    /// What cannot be read, and why.
+    Unreadable(ErrorKind, String),
+}
+
+/// What there is to read at `path`: the file; the files of a folder, in order of their names; or the image in
+/// `docker://NAME` or `podman://NAME`.
+///
+/// Links in folders are not followed, so they cannot lead in circles; sockets, devices and pipes are passed over. What
+/// cannot be read is a source that says so.
+pub fn list(path: &Path, limits: &Limits) -> Result<Vec<Source>, Error> {
+    let name = path.display().to_string();
+    for engine in ["docker", "podman"] {
+        if let Some(image) = name.strip_prefix(engine).and_then(|rest| rest.strip_prefix("://")) {
+            let place = Place::Image { engine, image: image.to_owned() };
+            return Ok(vec![Source { name, place }]);
+        }
+    }
+    let metadata = fs::metadata(path).map_err(|error| from_io(&name, error))?;
+    let mut sources = Vec::new();
+    if metadata.is_dir() {
+        list_folder(path, limits, 0, &mut sources);
+    } else if metadata.is_file() {
+        sources.push(Source { name, place: Place::File { path: path.to_owned(), asked: true } });
+    } else {
+        return Err(Error::new(ErrorKind::Unreadable, format!("{name} is not a regular file"))
+            .with_hint("name files, folders, archives, or docker://IMAGE"));
+    }
+    Ok(sources)
+}
+
+fn list_folder(path: &Path, limits: &Limits, depth: usize, sources: &mut Vec<Source>) {
+    let name = path.display().to_string();
+    let refused = |kind, message| Source { name: name.clone(), place: Place::Unreadable(kind, message) };
+    if depth > limits.depth {
+        let message = format!("{name} lies more than {} folders deep", limits.depth);
+        return sources.push(refused(ErrorKind::TooLarge, message));
+    }
+    let mut entries = match fs::read_dir(path).and_then(|entries| entries.collect::<Result<Vec<_>, _>>()) {
+        Ok(entries) => entries,
+        Err(error) => {
+            return sources
+                .push(refused(ErrorKind::Unreadable, format!("cannot read the folder {name}: {error}")));
+        }
+    };
+    entries.sort_by_key(fs::DirEntry::file_name);
+    let has = |name: &str| entries.iter().any(|entry| entry.file_name() == name);
+    if has("oci-layout") && has("index.json") && has("blobs") {
+        return sources.push(Source { name, place: Place::Layout(path.to_owned()) });
+    }
+    for entry in entries {
+        if sources.len() >= limits.files {
+            let message = format!("{name}: not read further: more than {} files", limits.files);
+            return sources.push(refused(ErrorKind::TooLarge, message));
+        }
+        let path = entry.path();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => list_folder(&path, limits, depth + 1, sources),
+            Ok(kind) if kind.is_file() => {
+                let name = path.display().to_string();
+                sources.push(Source { name, place: Place::File { path, asked: false } });
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let name = path.display().to_string();
+                let message = format!("cannot read {name}: {error}");
+                sources.push(Source { name, place: Place::Unreadable(ErrorKind::Unreadable, message) });
+            }
+        }
+    }
+}
+
+impl Source {
+    /// A path, or `docker://NAME`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Gives every program in this source, whole, and what cannot be looked at. A file that was named itself is given,
+    /// whatever it is.
+    pub fn visit(&self, limits: &Limits, give: &mut dyn FnMut(Item)) {
+        let budget = Budget::new(limits);
+        let mut visit = Visit::new(&budget, give);
+        let visited = match &self.place {
+            Place::File { path, asked } => Bytes::of_file(path, file_limit(&self.name, limits))
+                .map(|(bytes, mode)| visit.file(&self.name, bytes, mode, *asked)),
+            Place::Layout(folder) => {
+                read_layout(&mut visit, &self.name, folder);
+                Ok(())
+            }
+            Place::Image { engine, image } => read_image(&mut visit, &self.name, engine, image),
+            Place::Unreadable(kind, message) => Err(Error::new(*kind, message.clone())),
+        };
+        if let Err(error) = visited {
+            visit.unreadable(&self.name, error);
+        }
+    }
+}
+
+/// Gives every member of the archive at `path`, whatever it is and without opening it.
+pub fn members(path: &Path, limits: &Limits, give: &mut dyn FnMut(Input)) -> Result<(), Error> {
+    let name = path.display().to_string();
+    let budget = Budget::new(limits);
+    let mut first = None;
+    let mut take = |item| match item {
+        Item::File(input) => give(input),
+        Item::Unreadable { error, .. } => drop(first.get_or_insert(error)),
+    };
+    let mut visit = Visit::new(&budget, &mut take);
+    visit.members = true;
+    let (bytes, mode) = Bytes::of_file(path, limits.unpacked_bytes)?;
+    visit.file(&name, bytes, mode, true);
+    first.map_or(Ok(()), Err)
+}
+
+/// An archive is mapped and read as a stream, so it may be larger than what is looked at whole.
+fn file_limit(name: &str, limits: &Limits) -> u64 {
+    if Format::promised(name).is_some() { limits.unpacked_bytes } else { limits.file_bytes }
+}
+
+/// The blobs of an OCI image layout, in order of their names.
+fn read_layout(visit: &mut Visit<'_>, name: &str, folder: &Path) {
+    let (mut image, mut names) = (Image::default(), Names::default());
+    let mut files = vec!["index.json".to_owned()];
+    let blobs = folder.join("blobs/sha256");
+    match fs::read_dir(&blobs).and_then(|entries| entries.collect::<Result<Vec<_>, _>>()) {
+        Ok(entries) => {
+            let names = entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
+            files.extend(names.map(|name| format!("blobs/sha256/{name}")));
+        }
+        Err(error) => visit.unreadable(name, from_io(&blobs.display().to_string(), error)),
+    }
+    files.sort();
+    for file in files {
+        if visit.ended() {
+            return;
+        }
+        match Bytes::of_file(&folder.join(&file), visit.budget.limits.unpacked_bytes) {
+            Ok((bytes, mode)) => {
+                visit.budget.found(bytes.len() as u64);
+                if let Some(watched) = image.watch(&file) {
+                    watched.member(visit, name, &file, mode, &mut names, &mut &bytes[..]);
+                }
+            }
+            Err(error) => visit.unreadable(name, error),
+        }
+    }
+    for missing in image.missing() {
+        visit.unreadable(name, crate::error::damaged(name, missing));
+    }
+}
+
+/// The image as its engine saves it: a tar archive of layers.
+fn read_image(visit: &mut Visit<'_>, name: &str, engine: &str, image: &str) -> Result<(), Error> {
+    let (save, output) = Save::start(engine, image)?;
+    let budget = visit.budget;
+    let mut reader = BufReader::with_capacity(256 << 10, Counted { reader: output, budget });
+    let read = visit.open_stream(name, Format::Tar, &mut reader);
+    drop(reader);
+    // When the engine failed, its own words say more than an archive that ends too early. When reading ended first, the
+    // engine's broken pipe says nothing.
+    match (read, save.finish()) {
+        (Ok(()), Err(error)) if !visit.ended() => Err(error),
+        (Err(error), Err(engine)) if error.kind() == ErrorKind::Unreadable => Err(engine.with_source(error)),
+        (read, _) => read,
+    }
+}

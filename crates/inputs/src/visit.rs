@@ -1,0 +1,245 @@
+//! One source, read in one pass: what is a program is given whole, what is an archive is opened, the rest flows by.
+
+use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::io::{Cursor, Read};
+
+use crate::error::{damaged, from_io};
+use crate::format::{Format, HEAD, looks_like_a_program};
+use crate::limits::{Budget, PROBLEMS, drain};
+use crate::{Bytes, Error, ErrorKind, Input, Item};
+use crate::{cabinet, deb, installer, rpm, tar, unpack, zip};
+
+/// The pass over one source.
+pub(crate) struct Visit<'a> {
+    pub(crate) budget: &'a Budget,
+    /// Give every member and open none of them, instead of looking for programs.
+    pub(crate) members: bool,
+    give: &'a mut dyn FnMut(Item),
+    nesting: usize,
+    problems: usize,
+}
+
+impl<'a> Visit<'a> {
+    pub(crate) fn new(budget: &'a Budget, give: &'a mut dyn FnMut(Item)) -> Visit<'a> {
+        Visit { budget, members: false, give, nesting: 0, problems: 0 }
+    }
+
+    /// Whether there is no use in reading on.
+    pub(crate) fn ended(&self) -> bool {
+        self.budget.spent() || self.problems > PROBLEMS
+    }
+
+    /// Says that `name` cannot be looked at. Once a limit of the whole source is hit, everything after it fails for that
+    /// one reason, which is said once.
+    pub(crate) fn unreadable(&mut self, name: &str, error: Error) {
+        if self.problems > PROBLEMS {
+            return;
+        }
+        self.problems += 1;
+        if self.budget.spent() {
+            self.problems = PROBLEMS + 1;
+        }
+        let error = if self.problems == PROBLEMS {
+            self.problems = PROBLEMS + 1;
+            let message = format!("not read further: {PROBLEMS} of its parts cannot be read");
+            Error::new(ErrorKind::TooLarge, message)
+        } else {
+            error
+        };
+        (self.give)(Item::Unreadable { name: name.to_owned(), error });
+    }
+
+    pub(crate) fn give(&mut self, name: &str, bytes: Bytes, mode: Option<u32>) {
+        (self.give)(Item::File(Input { name: name.to_owned(), bytes, mode }));
+    }
+
+    /// A file that lies in no archive. One that was `asked` for by its own name is given, whatever it is.
+    pub(crate) fn file(&mut self, name: &str, bytes: Bytes, mode: Option<u32>, asked: bool) {
+        self.budget.found(bytes.len() as u64);
+        let head = &bytes[..bytes.len().min(HEAD as usize)];
+        let format =
+            Format::of(head).filter(|format| *format != Format::Installer || installer::is_one(&bytes));
+        let promised = Format::promised(name);
+        let opened = match (format, promised) {
+            (Some(Format::Program), _) if asked || looks_like_a_program(&bytes) => {
+                return self.give(name, bytes, mode);
+            }
+            (None | Some(Format::Program), None) => {
+                if asked {
+                    self.give(name, bytes, mode);
+                }
+                return;
+            }
+            // An empty tar is zeros alone.
+            (None, Some(Format::Tar)) if !bytes.is_empty() => self.open_bytes(name, Format::Tar, &bytes),
+            (None | Some(Format::Program), Some(promised)) => {
+                Err(damaged(name, format!("it does not begin as a {}", promised.name())))
+            }
+            (Some(format), _) => self.open_bytes(name, format, &bytes),
+        };
+        if let Err(error) = opened {
+            self.unreadable(name, error);
+        }
+    }
+
+    /// A member of `archive` that is read from a stream. An error in it ends neither the archive nor this pass.
+    pub(crate) fn member(
+        &mut self,
+        archive: &str,
+        member: &str,
+        mode: Option<u32>,
+        names: &mut Names,
+        reader: &mut dyn Read,
+    ) {
+        let name = format!("{archive}!{}", shown(member));
+        let looked = self.budget.member().and_then(|()| names.admit(&name, member)).and_then(|()| {
+            let looked = self.look(&name, mode, reader);
+            // Also after an error the archive's reader must come to the next member.
+            let drained = drain(reader).map_err(|error| from_io(&name, error));
+            looked.and(drained.map(drop))
+        });
+        if let Err(error) = looked {
+            self.unreadable(&name, error);
+        }
+    }
+
+    fn look(&mut self, name: &str, mode: Option<u32>, reader: &mut dyn Read) -> Result<(), Error> {
+        let file_bytes = self.budget.limits.file_bytes;
+        if self.members {
+            let bytes = Bytes::of_reader(name, reader, file_bytes)?;
+            self.give(name, bytes, mode);
+            return Ok(());
+        }
+        let mut head = Vec::new();
+        reader.take(HEAD).read_to_end(&mut head).map_err(|error| from_io(name, error))?;
+        let Some(format) = Format::of(&head) else { return Ok(()) };
+        let mut whole = Cursor::new(head).chain(reader);
+        if format == Format::Program {
+            let bytes = Bytes::of_reader(name, &mut whole, file_bytes)?;
+            if looks_like_a_program(&bytes) {
+                self.give(name, bytes, mode);
+            }
+            return Ok(());
+        }
+        self.open_stream(name, format, &mut whole)
+    }
+
+    fn open_bytes(&mut self, name: &str, format: Format, bytes: &[u8]) -> Result<(), Error> {
+        match format {
+            Format::Zip => self.deeper(name, |visit| zip::read(visit, name, bytes)),
+            Format::Installer => self.deeper(name, |visit| installer::read(visit, name, bytes)),
+            _ => self.open_stream(name, format, &mut &bytes[..]),
+        }
+    }
+
+    /// Opens what lies in `reader`, which need not be read to its end afterwards.
+    pub(crate) fn open_stream(
+        &mut self,
+        name: &str,
+        format: Format,
+        reader: &mut dyn Read,
+    ) -> Result<(), Error> {
+        let file_bytes = self.budget.limits.file_bytes;
+        match format {
+            Format::Zip => {
+                let bytes = Bytes::of_reader(name, reader, file_bytes)?;
+                self.open_bytes(name, format, &bytes)
+            }
+            Format::Installer => {
+                let bytes = Bytes::of_reader(name, reader, file_bytes)?;
+                if installer::is_one(&bytes) { self.open_bytes(name, format, &bytes) } else { Ok(()) }
+            }
+            Format::Tar => self.deeper(name, |visit| tar::read(visit, name, reader)),
+            Format::Deb => self.deeper(name, |visit| deb::read(visit, name, reader)),
+            Format::Rpm => self.deeper(name, |visit| rpm::read(visit, name, reader)),
+            Format::Cabinet => self.deeper(name, |visit| cabinet::read(visit, name, reader)),
+            Format::Gzip | Format::Xz | Format::Bzip2 | Format::Zstd => {
+                let budget = self.budget;
+                let mut reader = unpack::reader(name, format, reader, budget)?;
+                self.unpacked(name, &mut reader)
+            }
+            Format::Program => Ok(()),
+        }
+    }
+
+    /// What was packed as one file: an archive, which keeps its name, or a program, or nothing of interest.
+    fn unpacked(&mut self, name: &str, reader: &mut dyn Read) -> Result<(), Error> {
+        let mut head = Vec::new();
+        reader.take(HEAD).read_to_end(&mut head).map_err(|error| from_io(name, error))?;
+        let is_archive = Format::promised(name).is_some_and(|promised| promised != Format::Zip);
+        let format = Format::of(&head).or((is_archive && !head.is_empty()).then_some(Format::Tar));
+        let mut whole = Cursor::new(head).chain(reader);
+        match format {
+            None if is_archive => Err(damaged(name, "there is no archive in it")),
+            None => Ok(()),
+            Some(Format::Program) => {
+                let inner = format!("{name}!{}", stem(name));
+                let bytes = Bytes::of_reader(&inner, &mut whole, self.budget.limits.file_bytes)?;
+                if looks_like_a_program(&bytes) {
+                    self.give(&inner, bytes, None);
+                }
+                Ok(())
+            }
+            Some(Format::Tar) => {
+                self.open_stream(name, Format::Tar, &mut whole)?;
+                drain(&mut whole).map(drop).map_err(|error| from_io(name, error))
+            }
+            Some(format) => self.deeper(name, |visit| {
+                visit.open_stream(&format!("{name}!{}", stem(name)), format, &mut whole)
+            }),
+        }
+    }
+
+    fn deeper(
+        &mut self,
+        name: &str,
+        open: impl FnOnce(&mut Visit<'a>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let most = self.budget.limits.nesting;
+        if self.nesting == most {
+            let message = format!("{name} lies more than {most} archives deep");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        self.nesting += 1;
+        let opened = open(self);
+        self.nesting -= 1;
+        opened
+    }
+}
+
+/// The names in one archive: each once, and none that leads out of the archive's own folder.
+#[derive(Default)]
+pub(crate) struct Names {
+    seen: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl Names {
+    fn admit(&mut self, name: &str, member: &str) -> Result<(), Error> {
+        let drive = matches!(member.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
+        if member.starts_with(['/', '\\']) || drive || member.split(['/', '\\']).any(|part| part == "..") {
+            let message = format!("{name} would be unpacked outside of the archive's folder");
+            return Err(Error::new(ErrorKind::Unreadable, message).with_hint("do not unpack this archive"));
+        }
+        let plain = member.strip_prefix("./").unwrap_or(member);
+        if !self.seen.insert(self.hasher.hash_one(plain)) {
+            let message = format!("{name} is there twice: which one is meant depends on who unpacks it");
+            return Err(Error::new(ErrorKind::Unreadable, message));
+        }
+        Ok(())
+    }
+}
+
+/// A member's name as it is shown: without what would move a terminal's cursor.
+pub(crate) fn shown(member: &str) -> String {
+    let clean = |character: char| !character.is_control();
+    if member.chars().all(clean) { member.to_owned() } else { member.escape_debug().to_string() }
+}
+
+/// The file name without its folder and last suffix.
+fn stem(name: &str) -> &str {
+    let file = name.rsplit(['/', '!']).next().unwrap_or(name);
+    file.rsplit_once('.').map_or(file, |(stem, _)| stem)
+}

@@ -1,0 +1,113 @@
+//! What the suites share: a folder with programs in it, and what is read back from a path.
+#![allow(dead_code, reason = "each suite uses a part")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use inputs::{Item, Limits};
+use xshell::Shell;
+
+/// What [`tree`] puts below its folder: two programs, one of them large, and what is none.
+pub(crate) const PROGRAMS: [&str; 2] = ["tree/bin/small", "tree/lib/large.so"];
+
+pub(crate) struct Place {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) shell: Shell,
+}
+
+impl Place {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap()
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        fs::write(self.path(name), bytes).unwrap();
+        self.path(name)
+    }
+
+    /// Asserts that `archive` holds the programs of [`tree`], byte for byte, and nothing else that could be one; `prefix`
+    /// is what lies between the archive's name and the path in the tree.
+    pub(crate) fn assert_holds_the_tree(&self, archive: &str, prefix: &str) {
+        let found = read(&self.path(archive));
+        assert_eq!(found.problems, [""; 0], "{archive}");
+        let names: Vec<_> = found.files.keys().cloned().collect();
+        let base = self.path(archive).display().to_string();
+        let expected = PROGRAMS.map(|name| format!("{base}!{prefix}{name}"));
+        assert_eq!(names, expected, "{archive}");
+        for name in PROGRAMS {
+            let bytes = &found.files[&format!("{base}!{prefix}{name}")];
+            assert!(*bytes == self.bytes(name), "{archive}: {name} has other bytes");
+        }
+    }
+}
+
+/// A folder that holds `tree/` with programs and other files.
+pub(crate) fn tree() -> Place {
+    let place = Place { folder: tempfile::tempdir().unwrap(), shell: Shell::new().unwrap() };
+    place.shell.change_dir(place.folder.path());
+    for folder in ["tree/bin", "tree/lib", "tree/doc"] {
+        fs::create_dir_all(place.path(folder)).unwrap();
+    }
+    let mut small = b"\x7fELF small".to_vec();
+    small.extend(noise(3000, 1));
+    // Larger than what is kept in memory, and half of it easy to pack.
+    let mut large = b"\x7fELF large".to_vec();
+    large.extend(noise(5 << 20, 2));
+    large.resize(11 << 20, 7);
+    place.write("tree/bin/small", small);
+    place.write("tree/lib/large.so", large);
+    place.write("tree/doc/readme", "no program\n".repeat(1000));
+    place.write("tree/doc/empty", "");
+    std::os::unix::fs::symlink("large.so", place.path("tree/lib/large.so.1")).unwrap();
+    fs::hard_link(place.path("tree/doc/readme"), place.path("tree/doc/same")).unwrap();
+    place
+}
+
+/// Bytes that no compression makes smaller.
+pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        // xorshift64 (Marsaglia 2003).
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+/// What a path gave.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+    pub(crate) modes: BTreeMap<String, Option<u32>>,
+    pub(crate) problems: Vec<String>,
+    pub(crate) kinds: Vec<inputs::ErrorKind>,
+}
+
+pub(crate) fn read(path: &Path) -> Found {
+    read_within(path, &Limits::default())
+}
+
+pub(crate) fn read_within(path: &Path, limits: &Limits) -> Found {
+    let mut found = Found::default();
+    for source in inputs::list(path, limits).unwrap() {
+        source.visit(limits, &mut |item| match item {
+            Item::File(input) => {
+                found.modes.insert(input.name.clone(), input.mode);
+                let twice = found.files.insert(input.name, input.bytes.to_vec());
+                assert!(twice.is_none());
+            }
+            Item::Unreadable { error, .. } => {
+                found.kinds.push(error.kind());
+                found.problems.push(error.to_string());
+            }
+        });
+    }
+    found
+}
