@@ -91,16 +91,22 @@ impl Survey {
             self.anomaly(part, format!("the text at {offset:#x} does not end inside its table"));
             return None;
         };
-        if self.text + text.len() > limits::TEXT {
-            self.anomaly(
-                part,
-                format!("more than {} bytes of names in this file: not read further", limits::TEXT),
-            );
-            // Spent: one anomaly says it all, and no further item is admitted.
-            self.items = self.items.max(limits::ITEMS + 1);
+        if !self.keep(part, text.len()) {
             return None;
         }
-        self.text += text.len();
         Some(std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed))
+    }
+
+    /// Whether `size` more bytes of names or descriptions may be kept; the first refusal is an anomaly of `part`.
+    pub(crate) fn keep(&mut self, part: &str, size: usize) -> bool {
+        if self.text + size > limits::TEXT {
+            let what = format!("more than {} bytes of names in this file: not read further", limits::TEXT);
+            self.anomaly(part, what);
+            // Spent: one anomaly says it all, and no further item is admitted.
+            self.items = self.items.max(limits::ITEMS + 1);
+            return false;
+        }
+        self.text += size;
+        true
     }
 }

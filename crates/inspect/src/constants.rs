@@ -15,6 +15,8 @@ pub(crate) mod elf {
     pub(crate) const PT_NOTE: u32 = 4;
     pub(crate) const PT_GNU_STACK: u32 = 0x6474_e551;
     pub(crate) const PT_GNU_RELRO: u32 = 0x6474_e552;
+    pub(crate) const PT_GNU_PROPERTY: u32 = 0x6474_e553;
+    pub(crate) const PF_W: u32 = 2;
 
     pub(crate) const SHT_NULL: u32 = 0;
     pub(crate) const SHT_SYMTAB: u32 = 2;
@@ -38,6 +40,8 @@ pub(crate) mod elf {
     pub(crate) const DT_RELSZ: i64 = 18;
     pub(crate) const DT_RELENT: i64 = 19;
     pub(crate) const DT_PLTREL: i64 = 20;
+    pub(crate) const DT_DEBUG: i64 = 21;
+    pub(crate) const DT_TEXTREL: i64 = 22;
     pub(crate) const DT_JMPREL: i64 = 23;
     pub(crate) const DT_BIND_NOW: i64 = 24;
     pub(crate) const DT_RUNPATH: i64 = 29;
@@ -52,6 +56,7 @@ pub(crate) mod elf {
     pub(crate) const DT_VERNEED: i64 = 0x6fff_fffe;
     pub(crate) const DT_VERNEEDNUM: i64 = 0x6fff_ffff;
 
+    pub(crate) const DF_TEXTREL: u64 = 4;
     pub(crate) const DF_BIND_NOW: u64 = 8;
     pub(crate) const DF_1_NOW: u64 = 1;
     pub(crate) const DF_1_PIE: u64 = 0x800_0000;

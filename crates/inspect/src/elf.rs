@@ -2,8 +2,11 @@
 
 mod dynamic;
 pub(crate) mod linkage;
+mod marks;
 mod notes;
+mod properties;
 mod symbols;
+mod text_relocations;
 
 use crate::constants::elf as constants;
 
@@ -24,6 +27,7 @@ pub(crate) fn read(data: &[u8]) -> Result<(Elf, Vec<Anomaly>), Error> {
     elf.symbol_count = symbols::static_count(&elf);
     dynamic::read(image, &mut elf, &mut survey);
     notes::read(image, &mut elf, &mut survey);
+    marks::read(image, &mut elf, &mut survey);
     Ok((elf, survey.anomalies))
 }
 
@@ -110,6 +114,7 @@ impl<'a> Image<'a> {
             build_id: None,
             debug_link: None,
             comments: Vec::new(),
+            marks: Default::default(),
         })
     }
 

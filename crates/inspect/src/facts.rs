@@ -4,6 +4,7 @@
 
 mod elf;
 mod linkage;
+mod marks;
 mod names;
 mod pe;
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 pub use elf::*;
 pub use linkage::*;
+pub use marks::*;
 pub use names::Names;
 pub use pe::*;
 

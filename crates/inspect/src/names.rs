@@ -47,6 +47,60 @@ pub(crate) const ELF_MACHINES: &[(i64, &str)] = &[
     (258, "EM_LOONGARCH"),
 ];
 
+/// What `e_flags` means on `machine`, as readelf words it; empty where no bit is set or the processor defines none.
+pub(crate) fn elf_flags(machine: u16, flags: u32) -> String {
+    let bits = |table: &[(u32, &str)]| -> Vec<String> {
+        let set = table.iter().filter(|(bit, _)| flags & bit == *bit);
+        set.map(|(_, name)| (*name).to_owned()).collect()
+    };
+    let parts = match machine {
+        // Arm: ELF for the Arm Architecture.
+        40 => {
+            let mut parts = vec![format!("Version{} EABI", flags >> 24)];
+            parts.extend(bits(&[(0x80_0000, "BE8"), (0x200, "soft-float ABI"), (0x400, "hard-float ABI")]));
+            parts
+        }
+        // RISC-V: psABI.
+        243 => {
+            let float = ["soft", "single", "double", "quad"][(flags >> 1 & 3) as usize];
+            let mut parts = bits(&[(1, "RVC"), (8, "RVE"), (0x10, "TSO")]);
+            parts.push(format!("{float}-float ABI"));
+            parts
+        }
+        // 64-bit PowerPC: function descriptors (1) or not (2).
+        21 => bits(&[(1, "abiv1"), (2, "abiv2")]),
+        8 => mips_flags(flags, bits),
+        // LoongArch: psABI.
+        258 => {
+            let float = ["", "SOFT-FLOAT", "SINGLE-FLOAT", "DOUBLE-FLOAT"].get((flags & 7) as usize);
+            let float = float.filter(|float| !float.is_empty()).map(|float| (*float).to_owned());
+            float.into_iter().chain(bits(&[(0x40, "OBJ-v1")])).collect()
+        }
+        _ => Vec::new(),
+    };
+    parts.join(", ")
+}
+
+fn mips_flags(flags: u32, bits: impl Fn(&[(u32, &str)]) -> Vec<String>) -> Vec<String> {
+    let mut parts = bits(&[
+        (1, "noreorder"),
+        (2, "pic"),
+        (4, "cpic"),
+        (0x20, "abi2"),
+        (0x100, "32bitmode"),
+        (0x200, "fp64"),
+        (0x400, "nan2008"),
+    ]);
+    let abi = ["", "o32", "o64", "eabi32", "eabi64"].get((flags >> 12 & 15) as usize);
+    parts.extend(abi.filter(|abi| !abi.is_empty()).map(|abi| (*abi).to_owned()));
+    let levels = [
+        "mips1", "mips2", "mips3", "mips4", "mips5", "mips32", "mips64", "mips32r2", "mips64r2", "mips32r6",
+        "mips64r6",
+    ];
+    parts.extend(levels.get((flags >> 28) as usize).map(|level| (*level).to_owned()));
+    parts
+}
+
 /// `EI_OSABI` (gABI).
 pub(crate) const ELF_OS_ABIS: &[(i64, &str)] = &[
     (0, "ELFOSABI_SYSV"),
@@ -57,6 +111,10 @@ pub(crate) const ELF_OS_ABIS: &[(i64, &str)] = &[
     (97, "ELFOSABI_ARM"),
     (255, "ELFOSABI_STANDALONE"),
 ];
+
+/// The system in `NT_GNU_ABI_TAG` (LSB).
+pub(crate) const ABI_TAG_SYSTEMS: &[(i64, &str)] =
+    &[(0, "Linux"), (1, "Hurd"), (2, "Solaris"), (3, "FreeBSD"), (4, "NetBSD"), (5, "Syllable")];
 
 /// `p_type` (gABI and GNU).
 pub(crate) const SEGMENT_TYPES: &[(i64, &str)] = &[

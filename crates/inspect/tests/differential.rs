@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use inspect::facts::{Binary, Elf, Pe};
+use inspect::facts::{AbiTag, Binary, Elf, GnuProperty, Pe};
 use xshell::{Shell, cmd};
 
 const SAMPLE: usize = 300;
@@ -22,7 +22,7 @@ fn elf_files_of_this_machine_read_as_readelf_reads_them() {
     let shell = Shell::new().unwrap();
     let mut differences = Vec::new();
     for batch in files.chunks(100) {
-        let text = cmd!(shell, "readelf -hldVW {batch...}")
+        let text = cmd!(shell, "readelf -hldVnW {batch...}")
             .env("LC_ALL", "C")
             .quiet()
             .ignore_status()
@@ -201,6 +201,24 @@ fn compare(path: &Path, ours: &Elf, theirs: &str, differences: &mut Vec<String>)
     differ("soname", format!("{:?}", ours.soname), format!("{:?}", bracketed("(SONAME)").pop()));
     differ("runpath", format!("{:?}", ours.runpath), format!("{:?}", bracketed("(RUNPATH)").pop()));
     differ("rpath", format!("{:?}", ours.rpath), format!("{:?}", bracketed("(RPATH)").pop()));
+
+    let after = |words: &str| -> Vec<&str> {
+        theirs.lines().filter_map(|line| Some(line.split_once(words)?.1.trim())).collect()
+    };
+    let property = |property: &GnuProperty| format!("{}: {}", property.name, property.meaning.join(", "));
+    let properties: Vec<_> = ours.marks.properties.iter().map(property).collect();
+    differ("GNU properties", properties.join(", "), after(" Properties: ").join(", "));
+    let tag = |tag: AbiTag| format!("{}.{}.{}", tag.kernel[0], tag.kernel[1], tag.kernel[2]);
+    differ(
+        "ABI tag",
+        format!("{:?}", ours.marks.abi_tag.map(tag)),
+        format!("{:?}", after("OS: Linux, ABI: ").first().map(|version| (*version).to_owned())),
+    );
+    differ(
+        "package",
+        format!("{:?}", ours.marks.package.as_deref()),
+        format!("{:?}", after("Packaging Metadata: ").first()),
+    );
 
     let loads = theirs.lines().filter_map(|line| line.trim_start().strip_prefix("LOAD "));
     let loads: Vec<Vec<u64>> = loads

@@ -68,6 +68,7 @@ pub(crate) fn elf_facts() -> Facts {
         build_id: Some(vec![1; 20]),
         debug_link: None,
         comments: Vec::new(),
+        marks: ElfMarks::default(),
     };
     // Section headers: six of 64 bytes.
     facts(Binary::Elf(Box::new(elf)), 0x3040 + 6 * 64)

@@ -2,20 +2,20 @@
 
 use super::{hexadecimal, line};
 use crate::constants::elf as elf_constants;
-use crate::facts::Elf;
+use crate::facts::{Elf, ElfShape};
 use crate::names::*;
 
 pub(super) fn headline(elf: &Elf) -> String {
     let order = if elf.big_endian { "big-endian" } else { "little-endian" };
-    let flags_1 = elf.dynamic.iter().find(|entry| entry.tag == elf_constants::DT_FLAGS_1);
-    let is_pie = flags_1.is_some_and(|entry| entry.value & elf_constants::DF_1_PIE != 0);
-    let kind = match (elf.file_type, elf.interpreter.is_some() || is_pie) {
-        (elf_constants::ET_EXEC, _) => "executable",
-        (elf_constants::ET_DYN, true) => "position independent executable",
-        (elf_constants::ET_DYN, false) => "shared object",
-        (elf_constants::ET_REL, _) => "relocatable object",
-        (elf_constants::ET_CORE, _) => "core file",
-        _ => "file",
+    let kind = match (elf.shape(), elf.file_type) {
+        (ElfShape::Executable, _) => "executable",
+        (ElfShape::PositionIndependent | ElfShape::StaticPositionIndependent, _) => {
+            "position independent executable"
+        }
+        (ElfShape::SharedLibrary, _) => "shared object",
+        (ElfShape::Other, elf_constants::ET_REL) => "relocatable object",
+        (ElfShape::Other, elf_constants::ET_CORE) => "core file",
+        (ElfShape::Other, _) => "file",
     };
     let linkage = match (&elf.interpreter, elf.dynamic.is_empty()) {
         (Some(interpreter), _) => format!("dynamically linked, interpreter {interpreter}"),
@@ -51,10 +51,14 @@ pub(super) fn dump(text: &mut String, elf: &Elf) {
     line(
         text,
         format_args!(
-            "  OS ABI {}, ABI version {}, flags {:#x}",
+            "  OS ABI {}, ABI version {}, flags {:#x}{}",
             name_of(ELF_OS_ABIS, elf.os_abi),
             elf.abi_version,
-            elf.flags
+            elf.flags,
+            match elf_flags(elf.machine, elf.flags) {
+                meaning if meaning.is_empty() => meaning,
+                meaning => format!(" ({meaning})"),
+            }
         ),
     );
     line(text, format_args!("  entry {:#x}", elf.entry));
@@ -106,11 +110,53 @@ pub(super) fn dump(text: &mut String, elf: &Elf) {
             format_args!("Note {} type {:#x}: {}", note.owner, note.kind, note_text(&note.description)),
         );
     }
+    dump_marks(text, elf);
     if let Some(link) = &elf.debug_link {
         line(text, format_args!("Debug link {link}"));
     }
     for comment in &elf.comments {
         line(text, format_args!("Comment {comment}"));
+    }
+}
+
+/// What notes, comments and names mean.
+fn dump_marks(text: &mut String, elf: &Elf) {
+    let marks = &elf.marks;
+    for property in &marks.properties {
+        let value = match (property.meaning.as_slice(), property.value) {
+            ([], Some(value)) => format!("{value:#x}"),
+            ([], None) => format!("{} bytes", property.size),
+            (names, _) => names.join(", "),
+        };
+        line(text, format_args!("Property {}: {value}", property.name));
+    }
+    if let Some(tag) = marks.abi_tag {
+        let system = name_of(ABI_TAG_SYSTEMS, i64::from(tag.system));
+        let [major, minor, patch] = tag.kernel;
+        line(text, format_args!("ABI tag: {system} {major}.{minor}.{patch} or newer"));
+    }
+    if let Some(package) = &marks.package {
+        line(text, format_args!("Package metadata {package}"));
+    }
+    for mark in &marks.languages {
+        line(text, format_args!("Language {:?}: {}", mark.language, mark.evidence));
+    }
+    let listed = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    line(text, format_args!("Stack protector symbols: {}", listed(&marks.stack_protector)));
+    let (checked, unchecked) = (&marks.fortified, &marks.fortifiable);
+    line(
+        text,
+        format_args!("Fortified: {}; not, though they could be: {}", listed(checked), listed(unchecked)),
+    );
+    for relocation in &marks.text_relocations.first {
+        let symbol = relocation.symbol.as_deref().unwrap_or("no symbol");
+        line(
+            text,
+            format_args!(
+                "Relocation type {} writes to code at {:#x}: {symbol}",
+                relocation.kind, relocation.address
+            ),
+        );
     }
 }
 

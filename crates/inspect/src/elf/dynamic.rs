@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::constants::elf as constants;
 
-use super::{Image, symbols};
+use super::{Image, symbols, text_relocations};
 use crate::bytes::Survey;
 use crate::facts::{DynamicEntry, Elf, NeededVersion, RelocationCount, VersionDefinition, VersionNeed};
 
@@ -67,6 +67,7 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) {
     read_needed_versions(image, elf, &mut tables, survey);
     read_defined_versions(image, elf, &mut tables, survey);
     symbols::read(image, elf, &tables, survey);
+    elf.marks.text_relocations = text_relocations::read(image, elf, &tables, survey);
 }
 
 /// Reads names and versions behind `PT_DYNAMIC`, and leaves the symbols to the caller.

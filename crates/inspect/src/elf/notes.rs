@@ -2,12 +2,13 @@
 
 use crate::constants::elf as constants;
 
-use super::Image;
+use super::{Image, marks};
 use crate::bytes::Survey;
 use crate::facts::{Elf, Note};
 use crate::limits;
 
 const GNU_BUILD_ID: u32 = 3;
+const GNU_PROPERTY: u32 = 5;
 
 /// Reads notes, build-id, debug link and comments.
 pub(super) fn read(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) {
@@ -19,6 +20,11 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) {
         places.extend(sections.map(|section| (section.offset, section.size, section.alignment)));
     }
     for (offset, size, alignment) in places {
+        read_notes(image, elf, survey, offset, size, if alignment == 8 { 8 } else { 4 });
+    }
+    // The kernel reads this segment for AArch64 and RISC-V, and no note segment needs to cover it.
+    let has_properties = elf.notes.iter().any(|note| note.owner == "GNU" && note.kind == GNU_PROPERTY);
+    if let (false, Some((offset, size, alignment))) = (has_properties, marks::property_segment(elf)) {
         read_notes(image, elf, survey, offset, size, if alignment == 8 { 8 } else { 4 });
     }
     let build_id = elf.notes.iter().find(|note| note.owner == "GNU" && note.kind == GNU_BUILD_ID);
@@ -48,6 +54,9 @@ fn read_notes(image: Image<'_>, elf: &mut Elf, survey: &mut Survey, start: u64, 
             survey.anomaly(PART, format!("the note at {offset:#x} ends outside its segment"));
             return;
         };
+        if !survey.keep(PART, kept.len()) {
+            return;
+        }
         let owner = name.strip_suffix(&[0]).unwrap_or(name);
         let owner = String::from_utf8_lossy(&owner[..owner.len().min(256)]).into_owned();
         elf.notes.push(Note { owner, kind, description: kept.to_owned() });

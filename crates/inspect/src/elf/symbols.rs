@@ -15,6 +15,32 @@ pub(super) fn static_count(elf: &Elf) -> u64 {
     tables.map(|table| table.size.checked_div(table.entry_size).unwrap_or(table.size)).sum()
 }
 
+/// Which of the `wanted` names stand in the symbol table. The gABI allows one such table, so one is looked at.
+pub(super) fn static_names(image: Image<'_>, elf: &Elf, wanted: &[&str]) -> Vec<String> {
+    let mut left: Vec<_> = wanted.iter().map(|name| (*name, [name.as_bytes(), b"\0"].concat())).collect();
+    let mut found = Vec::new();
+    let table = elf.sections.iter().find(|section| section.kind == constants::SHT_SYMTAB);
+    let strings = table.and_then(|table| elf.sections.get(table.link as usize));
+    let (Some(table), Some(strings)) = (table, strings) else { return found };
+    let size = if image.wide { 24 } else { 16 };
+    for index in 0..table.size.min(image.bytes.len()) / size {
+        let place = table.offset.checked_add(index * size).and_then(|offset| image.bytes.u32(offset));
+        let Some(name) = place.and_then(|name| strings.offset.checked_add(u64::from(name))) else { break };
+        // Most names differ in the third byte, so that nothing is compared for them.
+        if image.bytes.slice(name, 2) != Some(b"__") {
+            continue;
+        }
+        left.retain(|(wanted, text)| {
+            let stands = image.bytes.slice(name, text.len() as u64) == Some(text.as_slice());
+            if stands {
+                found.push((*wanted).to_owned());
+            }
+            !stands
+        });
+    }
+    found
+}
+
 /// Reads imports and exports from `DT_SYMTAB`.
 pub(super) fn read(image: Image<'_>, elf: &mut Elf, tables: &Tables, survey: &mut Survey) {
     const PART: &str = "dynamic symbols";

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::Names;
+use crate::constants::elf as constants;
+
+use super::{ElfMarks, Names};
 
 /// An ELF file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -73,6 +75,46 @@ pub struct Elf {
     pub debug_link: Option<String>,
     /// Strings of `.comment`: which compilers and linkers say they took part.
     pub comments: Vec<String>,
+    /// Notes decoded, and evidence of languages and of protections.
+    pub marks: ElfMarks,
+}
+
+/// What an ELF file is to the system that loads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ElfShape {
+    /// `ET_EXEC`: a program at a fixed address.
+    Executable,
+    /// A program that a loader moves: `ET_DYN` that says `DF_1_PIE` or has the `DT_DEBUG` that only programs get.
+    PositionIndependent,
+    /// The same without an interpreter and without libraries: it moves itself.
+    StaticPositionIndependent,
+    /// `ET_DYN` that nothing marks as a program.
+    SharedLibrary,
+    /// `ET_REL`, `ET_CORE`, or a type of the system's or processor's own.
+    Other,
+}
+
+impl Elf {
+    /// What the file is to the system that loads it. Neither a `PT_INTERP` nor a `PT_PHDR` makes a program: libc.so.6 has
+    /// the one, libraries of lld have the other.
+    pub fn shape(&self) -> ElfShape {
+        match self.file_type {
+            constants::ET_EXEC => return ElfShape::Executable,
+            constants::ET_DYN => {}
+            _ => return ElfShape::Other,
+        }
+        let says_pie = |entry: &DynamicEntry| match entry.tag {
+            constants::DT_DEBUG => true,
+            constants::DT_FLAGS_1 => entry.value & constants::DF_1_PIE != 0,
+            _ => false,
+        };
+        match (self.dynamic.iter().any(says_pie), self.interpreter.is_none() && self.needed.is_empty()) {
+            (true, true) => ElfShape::StaticPositionIndependent,
+            (true, false) => ElfShape::PositionIndependent,
+            (false, _) => ElfShape::SharedLibrary,
+        }
+    }
 }
 
 /// One section header.
