@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use support::{read, repository};
 
-const NOUNS: &[&str] = &["artifact", "provenance", "inputs", "inspect", "manifest"];
+const NOUNS: &[&str] = &["artifact", "provenance", "inputs", "inspect", "closure", "manifest"];
 const VERBS: &[&str] = &["toolchain", "compile", "finish", "verify", "smoke", "package"];
 
 #[test]
@@ -18,6 +18,7 @@ fn imports_point_one_way() {
     for noun in ["inputs", "inspect", "manifest"] {
         assert_eq!(dependencies(noun), ["artifact"], "{noun} imports artifact alone");
     }
+    assert_eq!(dependencies("closure"), ["artifact", "inspect"], "closure builds upon what inspect reads");
     for noun in ["artifact", "provenance"] {
         assert!(dependencies(noun).is_empty(), "{noun} imports nothing of ours");
     }
