@@ -71,6 +71,8 @@ impl Format {
             Some(Format::Deb)
         } else if ends(&[".rpm"]) {
             Some(Format::Rpm)
+        } else if ends(&[".cab"]) {
+            Some(Format::Cabinet)
         } else if ends(&[".msi"]) {
             Some(Format::Installer)
         } else {
@@ -120,13 +122,17 @@ fn is_bzip2_block(mark: &[u8]) -> bool {
     mark == [0x31, 0x41, 0x59, 0x26, 0x53, 0x59] || mark == [0x17, 0x72, 0x45, 0x38, 0x50, 0x90]
 }
 
-/// A tar header (POSIX ustar and older) is known by its own checksum: the sum of its bytes, the checksum as spaces.
-pub(crate) fn is_tar(block: &[u8]) -> bool {
-    let Some(block) = block.first_chunk::<512>() else { return false };
+/// Whether a tar archive begins with `head`: a header with a name and the right checksum.
+fn is_tar(head: &[u8]) -> bool {
+    head.first_chunk().is_some_and(|block| block[0] != 0 && is_tar_header(block))
+}
+
+/// Whether a tar header (POSIX ustar and older) has the right checksum: the sum of its bytes, the checksum as spaces.
+pub(crate) fn is_tar_header(block: &[u8; 512]) -> bool {
     let text = str::from_utf8(&block[148..156]).unwrap_or_default();
     let Ok(wanted) = u32::from_str_radix(text.trim_matches([' ', '\0']), 8) else { return false };
     let sum = |range: std::ops::Range<usize>| block[range].iter().map(|byte| u32::from(*byte)).sum::<u32>();
-    wanted == sum(0..148) + sum(156..512) + 8 * u32::from(b' ') && block[0] != 0
+    wanted == sum(0..148) + sum(156..512) + 8 * u32::from(b' ')
 }
 
 #[cfg(test)]

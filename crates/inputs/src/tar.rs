@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use tar::{EntryType, Header, PaxExtensions};
 
 use crate::error::{damaged, from_io};
-use crate::format::is_tar;
+use crate::format::is_tar_header;
 use crate::image::Image;
 use crate::limits::{Exact, NAME, RECORD, drain, record};
 use crate::visit::{Names, Visit};
@@ -66,7 +66,7 @@ impl Tar<'_> {
             if block.iter().all(|byte| *byte == 0) {
                 return Ok(None);
             }
-            if !is_tar(&block) {
+            if !is_tar_header(&block) {
                 return Err(invalid("a header's checksum is wrong"));
             }
             visit.budget.member().map_err(io::Error::other)?;

@@ -130,6 +130,7 @@ impl<'a> Visit<'a> {
         match format {
             Format::Zip => self.deeper(name, |visit| zip::read(visit, name, bytes)),
             Format::Installer => self.deeper(name, |visit| installer::read(visit, name, bytes)),
+            Format::Cabinet => self.deeper(name, |visit| cabinet::read(visit, name, bytes)),
             _ => self.open_stream(name, format, &mut &bytes[..]),
         }
     }
@@ -143,7 +144,7 @@ impl<'a> Visit<'a> {
     ) -> Result<(), Error> {
         let file_bytes = self.budget.limits.file_bytes;
         match format {
-            Format::Zip => {
+            Format::Zip | Format::Cabinet => {
                 let bytes = Bytes::of_reader(name, reader, file_bytes)?;
                 self.open_bytes(name, format, &bytes)
             }
@@ -154,7 +155,6 @@ impl<'a> Visit<'a> {
             Format::Tar => self.deeper(name, |visit| tar::read(visit, name, reader)),
             Format::Deb => self.deeper(name, |visit| deb::read(visit, name, reader)),
             Format::Rpm => self.deeper(name, |visit| rpm::read(visit, name, reader)),
-            Format::Cabinet => self.deeper(name, |visit| cabinet::read(visit, name, reader)),
             Format::Gzip | Format::Xz | Format::Bzip2 | Format::Zstd => {
                 let budget = self.budget;
                 let mut reader = unpack::reader(name, format, reader, budget)?;

@@ -115,3 +115,92 @@ fn a_folder_in_order_of_its_names() {
     let names: Vec<_> = found.files.into_keys().collect();
     assert_eq!(names, PROGRAMS.map(|name| place.path(name).display().to_string()));
 }
+
+#[test]
+fn an_rpm_in_every_compression() {
+    let place = tree();
+    let shell = &place.shell;
+    let root = place.path("").display().to_string();
+    for payload in ["w6.gzdio", "w6.xzdio", "w3.zstdio", "w6.lzdio", "w6.bzdio", "w.ufdio"] {
+        place.write(
+            "ship.spec",
+            format!(
+                "Name: ship\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\nAutoReqProv: no\n\
+                 %global __os_install_post %{{nil}}\n%global _build_id_links none\n%description\nd\n\
+                 %install\nmkdir -p %{{buildroot}}\ncp -a {root}tree %{{buildroot}}/tree\n%files\n/tree\n"
+            ),
+        );
+        let mut command = cmd!(shell, "rpmbuild --quiet --target noarch -bb ship.spec");
+        for definition in [
+            format!("_topdir {root}rpm"),
+            format!("_rpmdir {root}"),
+            "_rpmfilename ship.rpm".to_owned(),
+            format!("_binary_payload {payload}"),
+        ] {
+            command = command.arg("--define").arg(definition);
+        }
+        command.quiet().ignore_stdout().ignore_stderr().run().expect("rpmbuild runs: apt-get install rpm");
+        place.assert_holds_the_tree("ship.rpm", "./");
+    }
+}
+
+#[test]
+fn a_cabinet_and_an_installer() {
+    let place = tree();
+    let shell = &place.shell;
+    // Stored, and MSZIP.
+    for options in ["-cn", "-czn"] {
+        cmd!(shell, "gcab {options} tree.cab tree/bin/small tree/doc/readme tree/lib/large.so")
+            .quiet()
+            .run()
+            .expect("gcab runs: apt-get install gcab");
+        let found = read(&place.path("tree.cab"));
+        assert_eq!(found.problems, [""; 0]);
+        let base = place.path("tree.cab").display().to_string();
+        let expected = [("large.so", "tree/lib/large.so"), ("small", "tree/bin/small")];
+        let names: Vec<_> = found.files.keys().cloned().collect();
+        assert_eq!(names, expected.map(|(name, _)| format!("{base}!{name}")));
+        for (name, source) in expected {
+            assert!(found.files[&format!("{base}!{name}")] == place.bytes(source), "{name}");
+        }
+        let listed = cmd!(shell, "gcab -t tree.cab").quiet().read().unwrap();
+        assert_eq!(listed.lines().collect::<Vec<_>>(), ["small", "readme", "large.so"]);
+    }
+
+    place.write(
+        "ship.wxs",
+        r#"<?xml version="1.0"?>
+<Wix xmlns="http://schemas.microsoft.com/wix/2006/wi">
+  <Product Id="*" Name="ship" Version="1.0.0" Manufacturer="m" Language="1033"
+           UpgradeCode="7b2b5ab2-9e4e-4b6e-9c3c-0d5a0ff4a001">
+    <Package InstallerVersion="200" Compressed="yes"/>
+    <Media Id="1" Cabinet="ship.cab" EmbedCab="yes"/>
+    <Directory Id="TARGETDIR" Name="SourceDir">
+      <Component Id="C1" Guid="7b2b5ab2-9e4e-4b6e-9c3c-0d5a0ff4a002">
+        <File Id="small" Source="tree/bin/small"/>
+      </Component>
+      <Component Id="C2" Guid="7b2b5ab2-9e4e-4b6e-9c3c-0d5a0ff4a003">
+        <File Id="large" Source="tree/lib/large.so"/>
+      </Component>
+    </Directory>
+    <Binary Id="helper" SourceFile="tree/bin/small"/>
+    <Feature Id="F" Level="1"><ComponentRef Id="C1"/><ComponentRef Id="C2"/></Feature>
+  </Product>
+</Wix>
+"#,
+    );
+    cmd!(shell, "wixl -o ship.msi ship.wxs").quiet().run().expect("wixl runs: apt-get install wixl");
+    let found = read(&place.path("ship.msi"));
+    assert_eq!(found.problems, [""; 0]);
+    let base = place.path("ship.msi").display().to_string();
+    let expected = [
+        ("Binary.helper", "tree/bin/small"),
+        ("ship.cab!large", "tree/lib/large.so"),
+        ("ship.cab!small", "tree/bin/small"),
+    ];
+    let names: Vec<_> = found.files.keys().cloned().collect();
+    assert_eq!(names, expected.map(|(name, _)| format!("{base}!{name}")));
+    for (name, source) in expected {
+        assert!(found.files[&format!("{base}!{name}")] == place.bytes(source), "{name}");
+    }
+}

@@ -49,8 +49,8 @@ fn every_limit_is_named_when_it_is_hit() {
     let usual = Limits::default();
     for name in ["tree.tar", "tree.zip"] {
         assert_refused(&found(name, Limits { members: 2, ..usual }), ErrorKind::TooLarge, "more than 2");
-        let large = found(name, Limits { file_bytes: 10 << 20, ..usual });
-        assert_refused(&large, ErrorKind::TooLarge, "large.so has more than 10485760 bytes");
+        let large = found(name, Limits { file_bytes: 1 << 20, ..usual });
+        assert_refused(&large, ErrorKind::TooLarge, "large.so has more than 1048576 bytes");
         assert_eq!(large.files.len(), 1, "the small program is read still");
     }
     let deep = found("outer.tar", Limits { nesting: 1, ..usual });
@@ -144,4 +144,155 @@ fn what_may_not_be_read_is_said() {
     let found = read(&path);
     assert_eq!(found.problems.len(), 1, "{:?}", found.problems);
     assert!(found.problems[0].contains("cannot read"), "{:?}", found.problems);
+}
+
+/// Small archives of every format that is not a tar, each with a program in it.
+fn small_archives(place: &support::Place) -> [&'static str; 6] {
+    let shell = &place.shell;
+    fs::remove_file(place.path("tree/lib/large.so")).unwrap();
+    cmd!(shell, "zip -qr tree.zip tree").run().unwrap();
+    cmd!(shell, "gcab -czn tree.cab tree/bin/small tree/doc/readme").quiet().run().unwrap();
+    fs::create_dir_all(place.path("package/DEBIAN")).unwrap();
+    let control = "Package: ship\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b.c>\nDescription: d\n";
+    place.write("package/DEBIAN/control", control);
+    cmd!(shell, "cp -a tree package/tree").quiet().run().unwrap();
+    cmd!(shell, "dpkg-deb -Zxz --root-owner-group --build package ship.deb")
+        .quiet()
+        .ignore_stdout()
+        .run()
+        .unwrap();
+    cmd!(shell, "dpkg-deb -Zzstd --root-owner-group --build package zstd.deb")
+        .quiet()
+        .ignore_stdout()
+        .run()
+        .unwrap();
+    place.write(
+        "ship.rpm",
+        support::rpm(&support::cpio(&[("./tree/bin/small", &place.bytes("tree/bin/small"))])),
+    );
+    place.write("ship.msi", support::installer(&[("ship.cab", &place.bytes("tree.cab"))]));
+    ["tree.zip", "tree.cab", "ship.deb", "zstd.deb", "ship.rpm", "ship.msi"]
+}
+
+#[test]
+fn every_other_archive_cut_anywhere_is_noticed() {
+    let place = tree();
+    for name in small_archives(&place) {
+        assert_eq!(read(&place.path(name)).problems, [""; 0], "{name}");
+        assert_eq!(read(&place.path(name)).files.len(), 1, "{name}");
+        let whole = place.bytes(name);
+        // The last bytes of an rpm's payload and of a compound file are padding.
+        let steps = (0..whole.len().min(1000)).chain((0..whole.len()).step_by(61));
+        for length in steps {
+            let path = place.write(&format!("cut-{name}"), &whole[..length]);
+            let found = read(&path);
+            let same = found.files.values().next() == Some(&place.bytes("tree/bin/small"));
+            assert!(!found.problems.is_empty() || same, "{name} cut at {length} of {}", whole.len());
+            assert!(!found.problems.is_empty() || whole.len() - length < 1024, "{name} cut at {length}");
+        }
+    }
+}
+
+#[test]
+fn no_changed_byte_makes_a_reader_panic_or_lose_a_program_in_silence() {
+    let place = tree();
+    let program = place.bytes("tree/bin/small");
+    for name in small_archives(&place) {
+        let whole = place.bytes(name);
+        let mut silent = 0;
+        let places: Vec<_> = (0..whole.len().min(600)).chain((600..whole.len()).step_by(53)).collect();
+        for &at in &places {
+            let mut changed = whole.clone();
+            changed[at] ^= if at % 2 == 0 { 0xff } else { 1 };
+            let found = read(&place.write(&format!("changed-{name}"), &changed));
+            // A changed name or mode loses nothing.
+            let kept = found.files.values().any(|bytes| *bytes == program);
+            silent += usize::from(!kept && found.problems.is_empty());
+        }
+        // What these formats do not cover by a checksum: an entry's type, a stream's name, a table's count.
+        assert!(silent * 40 <= places.len(), "{name}: {silent} of {} changes", places.len());
+    }
+}
+
+#[test]
+fn a_payload_that_lies_about_its_sizes() {
+    let place = tree();
+    let program = place.bytes("tree/bin/small");
+    let lying = |field: usize, value: &str| {
+        let mut cpio = support::cpio(&[("./program", &program)]);
+        cpio[6 + 8 * field..14 + 8 * field].copy_from_slice(value.as_bytes());
+        read(&place.write("lying.rpm", support::rpm(&cpio)))
+    };
+    for (field, value, text) in [
+        (6, "ffffffff", "too early"),
+        (6, "00000010", "cpio"),
+        (6, "0000zzzz", "number"),
+        (11, "ffffffff", "a name of 4294967295 bytes"),
+        (11, "00000000", "does not end"),
+    ] {
+        let found = lying(field, value);
+        assert!(found.problems.iter().any(|problem| problem.contains(text)), "{text}: {:?}", found.problems);
+    }
+}
+
+#[test]
+fn a_tar_that_lies_about_its_sizes() {
+    let place = tree();
+    for size in [u64::MAX, 1 << 62, 8 << 30, 4096] {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("program").unwrap();
+        header.set_size(size);
+        header.set_cksum();
+        let mut bytes = header.as_bytes().to_vec();
+        bytes.extend(place.bytes("tree/bin/small"));
+        bytes.resize(512 * 8, 0);
+        let found = read(&place.write("lying.tar", &bytes));
+        assert!(!found.problems.is_empty() && found.files.is_empty(), "{size}: {found:?}");
+    }
+    // A name of a gigabyte, and a pax header that gives the file another size.
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(1 << 30);
+    header.set_cksum();
+    let found = read(&place.write("long.tar", [header.as_bytes(), &[b'a'; 512][..]].concat()));
+    assert_refused(&found, ErrorKind::TooLarge, "a name of 1073741824 bytes");
+}
+
+#[test]
+fn members_that_share_bytes_are_a_bomb() {
+    let place = tree();
+    let shell = &place.shell;
+    place.write("one", vec![0; 100_000]);
+    place.write("two", vec![0; 100_000]);
+    cmd!(shell, "zip -q two.zip one two").run().unwrap();
+    let mut bytes = place.bytes("two.zip");
+    // The second record of the central directory points to the first member, too.
+    let second = bytes.windows(4).rposition(|window| window == b"PK\x01\x02").unwrap();
+    bytes[second + 42..second + 46].copy_from_slice(&[0; 4]);
+    assert_refused(&read(&place.write("shared.zip", &bytes)), ErrorKind::Unreadable, "share bytes");
+
+    // Two files of a cabinet at one offset.
+    cmd!(shell, "gcab -czn two.cab one two").quiet().run().unwrap();
+    let mut bytes = place.bytes("two.cab");
+    let second = bytes.windows(4).position(|window| window == b"two\0").unwrap() - 16;
+    bytes[second + 4..second + 8].copy_from_slice(&[0; 4]);
+    assert_refused(&read(&place.write("shared.cab", &bytes)), ErrorKind::Unreadable, "shares bytes");
+}
+
+#[test]
+fn a_compound_file_in_a_circle() {
+    let place = tree();
+    let bytes = support::installer(&[("a", &[1; 20_000])]);
+    // The table of sectors, in the one that the header names first; each entry in turn points to itself, or to the start.
+    let first = u32::from_le_bytes([bytes[76], bytes[77], bytes[78], bytes[79]]) as usize;
+    let table = (first + 1) << u16::from_le_bytes([bytes[30], bytes[31]]);
+    for entry in 0..12 {
+        for to in [entry, 0] {
+            let mut changed = bytes.clone();
+            let at = table + 4 * entry as usize;
+            changed[at..at + 4].copy_from_slice(&u32::to_le_bytes(to));
+            let found = read(&place.write("circle.msi", &changed));
+            assert!(found.files.is_empty());
+        }
+    }
 }

@@ -55,10 +55,10 @@ pub(crate) fn tree() -> Place {
     }
     let mut small = b"\x7fELF small".to_vec();
     small.extend(noise(3000, 1));
-    // Larger than what is kept in memory, and half of it easy to pack.
+    // Larger than what is kept in memory, and most of it easy to pack.
     let mut large = b"\x7fELF large".to_vec();
-    large.extend(noise(5 << 20, 2));
-    large.resize(11 << 20, 7);
+    large.extend(noise(1 << 20, 2));
+    large.resize(9 << 20, 7);
     place.write("tree/bin/small", small);
     place.write("tree/lib/large.so", large);
     place.write("tree/doc/readme", "no program\n".repeat(1000));
@@ -110,4 +110,43 @@ pub(crate) fn read_within(path: &Path, limits: &Limits) -> Found {
         });
     }
     found
+}
+
+/// A cpio archive as rpm writes it.
+pub(crate) fn cpio(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let trailer: (&str, &[u8]) = ("TRAILER!!!", b"");
+    for (name, content) in files.iter().chain([&trailer]) {
+        let fields = [1, 0o100_755, 0, 0, 1, 0, content.len(), 0, 0, 0, 0, name.len() + 1, 0];
+        bytes.extend(b"070701");
+        bytes.extend(fields.iter().flat_map(|field| format!("{field:08x}").into_bytes()));
+        for part in [&[name.as_bytes(), b"\0"].concat(), *content] {
+            bytes.extend(part);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+    }
+    bytes
+}
+
+/// A package with nothing but a payload, packed by gzip.
+pub(crate) fn rpm(payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0xed, 0xab, 0xee, 0xdb, 3, 0];
+    bytes.resize(96, 0);
+    let header = [[0x8e, 0xad, 0xe8, 1], [0; 4], [0; 4], [0; 4]].concat();
+    bytes.extend(&header);
+    bytes.extend(&header);
+    let mut packed = flate2::write::GzEncoder::new(bytes, flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, payload).unwrap();
+    packed.finish().unwrap()
+}
+
+/// An installer's database with these streams and no tables.
+pub(crate) fn installer(streams: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut file = cfb::CompoundFile::create(std::io::Cursor::new(Vec::new())).unwrap();
+    let class = "000c1084-0000-0000-c000-000000000046".parse().unwrap();
+    file.set_storage_clsid("/", class).unwrap();
+    for (name, bytes) in streams {
+        std::io::Write::write_all(&mut file.create_stream(name).unwrap(), bytes).unwrap();
+    }
+    file.into_inner().into_inner()
 }

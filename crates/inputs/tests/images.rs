@@ -1,0 +1,167 @@
+//! Container images: as an engine has them, as it saves them, as a folder; and with parts that are gone or changed.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use inputs::ErrorKind;
+use support::{Found, PROGRAMS, Place, read, tree};
+use xshell::cmd;
+
+/// An image in Docker with `tree/` as its one layer; gone when it is dropped.
+struct Image<'p> {
+    place: &'p Place,
+    name: String,
+}
+
+impl Image<'_> {
+    fn new<'p>(place: &'p Place, test: &str) -> Image<'p> {
+        let name = format!("seaworthy-inputs-{test}-{}:test", std::process::id());
+        let shell = &place.shell;
+        cmd!(shell, "tar -cf layer.tar tree").quiet().run().unwrap();
+        cmd!(shell, "docker import layer.tar {name}")
+            .quiet()
+            .ignore_stdout()
+            .run()
+            .expect("Docker answers: run ci/setup");
+        Image { place, name }
+    }
+}
+
+impl Drop for Image<'_> {
+    fn drop(&mut self) {
+        let (shell, name) = (&self.place.shell, &self.name);
+        let _ = cmd!(shell, "docker rmi {name}").quiet().ignore_stdout().ignore_stderr().run();
+    }
+}
+
+/// The paths of what was found, without the image's and the layer's name.
+fn assert_has_the_tree(place: &Place, path: &Path) {
+    let found = read(path);
+    assert_eq!(found.problems, [""; 0], "{}", path.display());
+    let inner: Vec<_> = found.files.keys().map(|name| name.rsplit('!').next().unwrap()).collect();
+    assert_eq!(inner, PROGRAMS);
+    for (name, bytes) in &found.files {
+        assert!(name.starts_with(&format!("{}!", path.display())), "{name}");
+        assert!(*bytes == place.bytes(name.rsplit('!').next().unwrap()), "{name}");
+    }
+}
+
+#[test]
+fn in_an_engine_and_saved() {
+    let place = tree();
+    let shell = &place.shell;
+    let image = Image::new(&place, "whole");
+    let name = &image.name;
+    assert_has_the_tree(&place, Path::new(&format!("docker://{name}")));
+
+    cmd!(shell, "docker save -o saved.tar {name}").quiet().run().unwrap();
+    assert_has_the_tree(&place, &place.path("saved.tar"));
+    cmd!(shell, "gzip -k saved.tar").quiet().run().unwrap();
+    assert_has_the_tree(&place, &place.path("saved.tar.gz"));
+}
+
+/// An OCI image layout (image-spec 1.1) in the folder `layout`, with `tree/` as its one layer. Gives the layer's digest.
+fn layout(place: &Place) -> String {
+    let shell = &place.shell;
+    cmd!(shell, "tar -czf layer.tar.gz tree").quiet().run().unwrap();
+    fs::create_dir_all(place.path("layout/blobs/sha256")).unwrap();
+    let blob = |bytes: &[u8]| {
+        let digest = artifact::Digest::of(bytes).to_string();
+        place.write(&format!("layout/blobs/sha256/{digest}"), bytes);
+        digest
+    };
+    let layer = blob(&place.bytes("layer.tar.gz"));
+    let config = blob(br#"{"architecture":"arm64","os":"linux"}"#);
+    let descriptor = |kind: &str, digest: &str| {
+        format!(r#"{{"mediaType":"application/vnd.oci.image.{kind}","digest":"sha256:{digest}","size":1}}"#)
+    };
+    let (config, layer_entry) =
+        (descriptor("config.v1+json", &config), descriptor("layer.v1.tar+gzip", &layer));
+    let manifest =
+        blob(format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{layer_entry}]}}"#).as_bytes());
+    let index =
+        format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, descriptor("manifest.v1+json", &manifest));
+    place.write("layout/index.json", index);
+    place.write("layout/oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+    layer
+}
+
+/// The layout as a folder, and as a tar archive.
+fn both(place: &Place) -> [Found; 2] {
+    let shell = &place.shell;
+    cmd!(shell, "tar -cf layout.tar -C layout .").quiet().run().unwrap();
+    [read(&place.path("layout")), read(&place.path("layout.tar"))]
+}
+
+#[test]
+fn an_oci_layout() {
+    let place = tree();
+    layout(&place);
+    let listed = inputs::list(&place.path("layout"), &inputs::Limits::default()).unwrap();
+    assert_eq!(listed.len(), 1, "an image's folder is one source");
+    for (found, name) in both(&place).iter().zip(["layout", "layout.tar"]) {
+        assert_eq!(found.problems, [""; 0], "{name}");
+        assert_has_the_tree(&place, &place.path(name));
+    }
+}
+
+#[test]
+fn a_layer_that_is_gone_or_changed() {
+    let place = tree();
+    let digest = layout(&place);
+    let layer = place.path("layout/blobs/sha256").join(&digest);
+    let whole = fs::read(&layer).unwrap();
+
+    // The operating system in gzip's header: the bytes inside stay the same.
+    let mut changed = whole.clone();
+    changed[9] ^= 1;
+    fs::write(&layer, &changed).unwrap();
+    for found in both(&place) {
+        assert!(
+            found.problems.iter().any(|problem| problem.contains("its sha256 is")),
+            "{:?}",
+            found.problems
+        );
+    }
+    fs::remove_file(&layer).unwrap();
+    for found in both(&place) {
+        let gone = format!("the layer sha256:{digest} is not in it");
+        assert!(found.problems.iter().any(|problem| problem.contains(&gone)), "{:?}", found.problems);
+        assert!(found.files.is_empty());
+    }
+    fs::write(&layer, &whole).unwrap();
+    fs::write(place.path("layout/index.json"), "{").unwrap();
+    for found in both(&place) {
+        assert!(found.problems.iter().any(|problem| problem.contains("no JSON")), "{:?}", found.problems);
+    }
+}
+
+#[test]
+fn a_docker_archive_without_its_layer() {
+    let place = tree();
+    let shell = &place.shell;
+    place.write("manifest.json", r#"[{"Config":"c.json","RepoTags":[],"Layers":["abc/layer.tar"]}]"#);
+    cmd!(shell, "tar -cf saved.tar manifest.json").quiet().run().unwrap();
+    let found = read(&place.path("saved.tar"));
+    assert!(
+        found.problems.iter().any(|problem| problem.contains("the layer abc/layer.tar")),
+        "{:?}",
+        found.problems
+    );
+    fs::create_dir(place.path("abc")).unwrap();
+    cmd!(shell, "tar -cf abc/layer.tar tree").quiet().run().unwrap();
+    cmd!(shell, "tar -cf saved.tar abc manifest.json").quiet().run().unwrap();
+    assert_has_the_tree(&place, &place.path("saved.tar"));
+}
+
+#[test]
+fn an_image_that_is_not_there() {
+    for name in ["docker://seaworthy-no-such-image:at-all", "docker://--help", "docker://"] {
+        let found = read(Path::new(name));
+        assert_eq!(found.kinds, [ErrorKind::Engine], "{name}: {:?}", found.problems);
+    }
+    let found = read(Path::new("docker://seaworthy-no-such-image:at-all"));
+    assert!(found.problems[0].contains("Error response from daemon"), "{:?}", found.problems);
+}
