@@ -57,7 +57,20 @@ impl Checkout {
         let checkout = Checkout { _folder: folder, path };
         checkout.git(&["config", "user.name", "Test"]);
         checkout.git(&["config", "user.email", "test@localhost"]);
+        checkout.follow_docker();
         checkout
+    }
+
+    /// Takes over a `docker/` that was updated and not yet committed: `ci images` does that where Debian has moved on.
+    fn follow_docker(&self) {
+        let (shell, from) = (Shell::new().expect("there is a current folder"), repository());
+        let changed =
+            cmd!(shell, "git -C {from} status --porcelain -- docker").quiet().read().expect("git runs");
+        if !changed.is_empty() {
+            let to = &self.path;
+            cmd!(shell, "cp -r {from}/docker {to}").quiet().run().expect("docker/ can be copied");
+            self.commit("follow Debian");
+        }
     }
 
     /// Its folder.
