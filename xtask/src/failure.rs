@@ -36,7 +36,7 @@ pub enum Failure {
 }
 
 /// What to tell: a sentence, its causes from the nearest on, the next step.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Message {
     /// The lowercase sentence.
     pub sentence: String,
@@ -55,8 +55,11 @@ impl Failure {
         self
     }
 
-    /// All of `failures` as one, if there are any.
+    /// All of `failures` as one, if there are any. What two targets lack alike is told once.
     pub fn together(mut failures: Vec<Failure>) -> Option<Failure> {
+        failures.dedup_by(|one, other| {
+            one.message().zip(other.message()).is_some_and(|(one, other)| one == other)
+        });
         match failures.len() {
             0 => None,
             1 => failures.pop(),
@@ -187,5 +190,21 @@ impl From<package::Error> for Failure {
             package::ErrorKind::Busy => Failure::Busy(error.into()),
             _ => Failure::Package(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_targets_lack_alike_is_told_once() {
+        let missing = || Failure::Toolchain(Message::new("`mmdebstrap` cannot be started", "install it"));
+        let alone = Failure::together(vec![missing(), missing()]).unwrap();
+        assert!(matches!(alone, Failure::Toolchain(_)), "{alone:?}");
+        let other = Failure::Build(Message::new("it does not compile", "mend it"));
+        let both = Failure::together(vec![missing(), other]).unwrap();
+        assert!(matches!(&both, Failure::Several(failures) if failures.len() == 2), "{both:?}");
+        assert_eq!(both.code(), 5);
     }
 }
