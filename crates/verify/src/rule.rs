@@ -206,3 +206,28 @@ pub(crate) fn listed<S: AsRef<str>>(items: &[S]) -> String {
 pub(crate) fn listed_or_none<S: AsRef<str>>(items: &[S]) -> String {
     if items.is_empty() { "none".to_owned() } else { listed(items) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_cut_to_ten_places_of_64_bytes_inside_of_the_file() {
+        let file = [0xab; 100];
+        let judgement = Judgement::fail("", "").at(&file, 0, 1000).at(&file, 98, 4).at(&file, u64::MAX, 4);
+        let lengths: Vec<_> = judgement.evidence.iter().map(|place| place.bytes.len() / 2).collect();
+        assert_eq!(lengths, [64, 2, 0]);
+        let crowded = (0..20).fold(judgement, |judgement, at| judgement.at(&file, at, 1));
+        assert_eq!(crowded.evidence.len(), 10);
+        assert_eq!(crowded.evidence[9].offset, 6);
+    }
+
+    #[test]
+    fn a_rule_says_which_format_it_is_about_and_its_id_in_debug_output() {
+        let rule = |id: &str| *crate::rules().iter().find(|rule| rule.id == id).unwrap();
+        assert_eq!(rule("SW-ELF-RELRO").format(), Some(BinaryFormat::Elf));
+        assert_eq!(rule("SW-PE-NX").format(), Some(BinaryFormat::Pe));
+        assert_eq!(rule("SW-MACHINE").format(), None);
+        assert!(format!("{:?}", rule("SW-PE-NX")).contains("SW-PE-NX"));
+    }
+}

@@ -201,6 +201,33 @@ mod tests {
         words.iter().flat_map(|word| word.to_le_bytes()).collect()
     }
 
+    /// Encodings as `aarch64-linux-gnu-as` writes them, at address 0x1000.
+    #[test]
+    fn every_aarch64_branch_goes_where_the_processor_goes() {
+        let (after, target) = (Some(0x1004), Some(0x1008));
+        let cases: &[(&str, u32, [Option<u64>; 2])] = &[
+            ("b .+8", 0x1400_0002, [None, target]),
+            ("b .-4", 0x17ff_ffff, [None, Some(0xffc)]),
+            ("bl .+8", 0x9400_0002, [after, target]),
+            ("b.ne .+8", 0x5400_0041, [after, target]),
+            ("cbz x0, .+8", 0xb400_0040, [after, target]),
+            ("cbnz w0, .+8", 0x3500_0040, [after, target]),
+            ("tbz w0, #0, .+8", 0x3600_0040, [after, target]),
+            ("tbnz x0, #33, .+8", 0xb708_0040, [after, target]),
+            ("blr x0", 0xd63f_0000, [after, None]),
+            ("br x0", 0xd61f_0000, [None, None]),
+            ("ret", 0xd65f_03c0, [None, None]),
+            ("udf #7", 0x0000_0007, [None, None]),
+            ("add x0, x1, #1", 0x9100_0420, [after, None]),
+            ("movz w0, #1", 0x5280_0020, [after, None]),
+        ];
+        for (text, word, next) in cases {
+            let step = aarch64_step(&word.to_le_bytes(), 0x1000).unwrap();
+            assert_eq!(step.next, *next, "{text}");
+            assert!(step.kind == Kind::Other, "{text}");
+        }
+    }
+
     #[test]
     fn a_compare_behind_a_branch_is_found() {
         // b +8; udf; cmp x4, #0x403; ret
@@ -238,6 +265,8 @@ mod tests {
         let mut elf = program(EM_AARCH64, &code);
         elf.entry = u64::MAX;
         assert_eq!(follow(&elf, &code), StartCode::NoCode);
+        elf.entry = 0x1000 + code.len() as u64;
+        assert_eq!(follow(&elf, &code), StartCode::NoCode, "right behind the last byte");
         elf.segments[0].offset = u64::MAX;
         elf.entry = 0x1000;
         assert_eq!(follow(&elf, &code), StartCode::NoCode);

@@ -40,6 +40,7 @@ mod tests {
         assert!(version("2.2.5") < version("2.17"));
         assert!(version("2.3") < version("2.3.4"));
         assert_eq!(version("4.2"), version("4.2.0"));
+        assert_eq!(version("0.0").to_string(), "0");
     }
 
     #[test]

@@ -66,6 +66,7 @@ mod tests {
             "01010101 says",
         );
         assert_ends(&judge_elf(&RULE, |elf, _| elf.build_id = Some(vec![0; 20])), Outcome::Fail, "0000");
+        assert_ends(&judge_elf(&RULE, |elf, _| elf.build_id = Some(vec![1; 8])), Outcome::Pass, "0101");
     }
 
     #[test]

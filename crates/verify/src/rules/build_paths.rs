@@ -164,6 +164,7 @@ mod tests {
     #[test]
     fn a_folder_too_short_to_mean_anything_is_not_searched() {
         assert_ends(&judge_text(b"a/b/c", &["/", "/b"]), Outcome::Pass, "none");
+        assert_ends(&judge_text(b"a/bui/c", &["/bui"]), Outcome::Fail, "/bui/c");
     }
 
     #[test]

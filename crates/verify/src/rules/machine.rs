@@ -56,7 +56,14 @@ mod tests {
     #[test]
     fn another_processor_fails() {
         assert_ends(&judge_elf(&RULE, |_, _| ()), Outcome::Pass, "AArch64");
-        assert_ends(&judge_elf(&RULE, |elf, _| elf.machine = 62), Outcome::Fail, "x86-64");
+        for (machine, name) in
+            [(62, "x86-64"), (3, "x86 ("), (40, "Arm 32-bit"), (243, "RISC-V"), (8, "another")]
+        {
+            assert_ends(&judge_elf(&RULE, |elf, _| elf.machine = machine), Outcome::Fail, name);
+        }
+        for (machine, name) in [(0x14c, "x86 ("), (0x1c4, "Arm 32-bit"), (0x200, "another")] {
+            assert_ends(&judge_pe(&RULE, |pe, _| pe.machine = machine), Outcome::Fail, name);
+        }
         assert_ends(&judge_pe(&RULE, |pe, _| pe.machine = 0xaa64), Outcome::Fail, "AArch64");
     }
 }
