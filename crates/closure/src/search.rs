@@ -160,7 +160,8 @@ impl<'a> Search<'a> {
     ) -> usize {
         let names = [Some(name), path, object.soname.as_deref()];
         self.names.push(names.into_iter().flatten().map(str::to_owned).collect());
-        let origin = path.and_then(|path| path.rsplit_once('/')).map(|(folder, _)| folder.to_owned());
+        let folder = path.and_then(|path| path.rsplit_once('/')).map(|(folder, _)| folder);
+        let origin = folder.map(|folder| if folder.is_empty() { "/" } else { folder }.to_owned());
         self.origins.push(origin);
         let (name, path, soname) = (name.to_owned(), path.map(str::to_owned), object.soname.clone());
         self.libraries.push(Library { name, path, real, soname, via, loader, needs: Vec::new() });

@@ -9,6 +9,7 @@ mod policy;
 mod rule;
 mod rules;
 mod start_code;
+mod sysroot;
 #[cfg(test)]
 mod testing;
 mod version;
@@ -19,6 +20,7 @@ use inspect::facts::Facts;
 pub use page::{OUTCOMES, rules_page};
 pub use policy::{DEFAULT_POLICY, Policy, PolicyOverrides, SubsystemPolicy};
 pub use rule::Rule;
+pub use sysroot::SysrootPolicy;
 
 /// One file, as bytes and as what was read from them.
 #[derive(Clone, Copy, Debug)]

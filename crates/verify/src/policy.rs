@@ -3,6 +3,8 @@
 use artifact::{BinaryFormat, Linkage, Machine, Target};
 use serde::{Deserialize, Serialize};
 
+use crate::SysrootPolicy;
+
 /// The default, commented line by line: one table a family of targets.
 pub const DEFAULT_POLICY: &str = include_str!("default-policy.toml");
 
@@ -28,6 +30,12 @@ pub struct Policy {
     pub needed_libraries: Vec<String>,
     /// DLLs that may be imported, in any case; a name ending in `*` is a prefix.
     pub imported_dlls: Vec<String>,
+    /// The root folder (for PE: the folder of DLLs) in which all that is needed must be; `None`: nothing is looked for.
+    pub sysroot: Option<SysrootPolicy>,
+    /// Symbols that need not be in the sysroot, such as those of a plug-in's host; a name ending in `*` is a prefix.
+    pub unresolved_symbols: Vec<String>,
+    /// DLLs that the devices have besides those of Windows 10.
+    pub system_dlls: Vec<String>,
     /// The PE subsystem.
     pub subsystem: SubsystemPolicy,
     /// Whether symbol tables and debug sections must be gone.
@@ -76,6 +84,12 @@ pub struct PolicyOverrides {
     pub needed_libraries: Option<Vec<String>>,
     /// See [`Policy::imported_dlls`].
     pub imported_dlls: Option<Vec<String>>,
+    /// See [`Policy::sysroot`].
+    pub sysroot: Option<SysrootPolicy>,
+    /// See [`Policy::unresolved_symbols`].
+    pub unresolved_symbols: Option<Vec<String>>,
+    /// See [`Policy::system_dlls`].
+    pub system_dlls: Option<Vec<String>>,
     /// See [`Policy::subsystem`].
     pub subsystem: Option<SubsystemPolicy>,
     /// See [`Policy::stripped`].
@@ -117,6 +131,9 @@ impl Policy {
             os_abi: Vec::new(),
             needed_libraries: Vec::new(),
             imported_dlls: Vec::new(),
+            sysroot: None,
+            unresolved_symbols: Vec::new(),
+            system_dlls: Vec::new(),
             subsystem: SubsystemPolicy::Any,
             stripped: true,
             sections: Vec::new(),
@@ -141,6 +158,9 @@ impl Policy {
             os_abi,
             needed_libraries,
             imported_dlls,
+            sysroot,
+            unresolved_symbols,
+            system_dlls,
             subsystem,
             stripped,
             sections,
@@ -156,6 +176,9 @@ impl Policy {
         replace(&mut self.os_abi, os_abi);
         replace(&mut self.needed_libraries, needed_libraries);
         replace(&mut self.imported_dlls, imported_dlls);
+        self.sysroot = sysroot.clone().or(self.sysroot);
+        replace(&mut self.unresolved_symbols, unresolved_symbols);
+        replace(&mut self.system_dlls, system_dlls);
         replace(&mut self.subsystem, subsystem);
         replace(&mut self.stripped, stripped);
         replace(&mut self.sections, sections);

@@ -4,6 +4,7 @@ mod build_id;
 mod build_paths;
 mod class;
 mod elf_bind_now;
+mod elf_closure;
 mod elf_glibc_floor;
 mod elf_interpreter;
 mod elf_libgcc_floor;
@@ -19,6 +20,7 @@ mod elf_wx_segments;
 mod format;
 mod machine;
 mod pe_checksum;
+mod pe_closure;
 mod pe_dynamic_base;
 mod pe_high_entropy;
 mod pe_imports;
@@ -49,7 +51,9 @@ pub(crate) const ALL: &[Rule] = &[
     elf_libgcc_floor::RULE,
     elf_needed::RULE,
     elf_rpath::RULE,
+    elf_closure::RULE,
     pe_imports::RULE,
+    pe_closure::RULE,
     pe_subsystem::RULE,
     elf_pie::RULE,
     elf_self_relocation::RULE,

@@ -1,5 +1,6 @@
 //! The gate on real files: small ones in `fixtures/`, and the same with one field changed.
 
+mod closure;
 mod independent;
 mod mutations;
 mod rust_programs;

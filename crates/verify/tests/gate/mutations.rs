@@ -54,6 +54,12 @@ const MUTATIONS: &[Mutation] = &[
         let value = dynamic(bytes, 21);
         put(bytes, value - 8, 8, 29);
     }),
+    mutation("SW-ELF-CLOSURE", Fixture::InRoot, "a symbol that nobody has", |bytes| {
+        overwrite(bytes, "\0abort\0", "\0abode\0");
+    }),
+    mutation("SW-PE-CLOSURE", Fixture::InFolder, "a DLL that is nowhere", |bytes| {
+        overwrite(bytes, "msvcrt.dll", "msvcrx.dll");
+    }),
     mutation("SW-ELF-PIE", Fixture::Glibc, "ET_EXEC", |bytes| put(bytes, E_TYPE, 2, 2)),
     mutation("SW-ELF-PIE", Fixture::Musl, "ET_EXEC", |bytes| put(bytes, E_TYPE, 2, 2)),
     mutation("SW-ELF-PIE", Fixture::Musl, "DF_1_PIE cleared", |bytes| {

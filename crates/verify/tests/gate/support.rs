@@ -1,10 +1,10 @@
 //! The fixtures, the policies they pass under, and edits of single fields. Nothing here uses the readers under test:
 //! offsets come from the ELF gABI and the PE/COFF specification.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use artifact::Target;
-use seaworthy_verify::Policy;
+use seaworthy_verify::{Policy, SysrootPolicy};
 
 /// A passing file of `fixtures/`, see `make.sh` there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,26 +15,32 @@ pub(crate) enum Fixture {
     Zig,
     Freestanding,
     Console,
+    /// The same as `Glibc`, with a root folder that has what it needs.
+    InRoot,
+    /// The same as `Console`, with a folder that has no DLL.
+    InFolder,
 }
 
 impl Fixture {
-    pub(crate) const ALL: [Fixture; 6] = [
+    pub(crate) const ALL: [Fixture; 8] = [
         Fixture::Glibc,
         Fixture::Musl,
         Fixture::MuslX86,
         Fixture::Zig,
         Fixture::Freestanding,
         Fixture::Console,
+        Fixture::InRoot,
+        Fixture::InFolder,
     ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Fixture::Glibc => "aarch64-glibc",
+            Fixture::Glibc | Fixture::InRoot => "aarch64-glibc",
             Fixture::Musl => "aarch64-musl",
             Fixture::MuslX86 => "x86_64-musl",
             Fixture::Zig => "x86_64-musl-zig",
             Fixture::Freestanding => "x86_64-freestanding",
-            Fixture::Console => "x86_64-console.exe",
+            Fixture::Console | Fixture::InFolder => "x86_64-console.exe",
         }
     }
 
@@ -54,6 +60,17 @@ impl Fixture {
             Fixture::MuslX86 | Fixture::Zig | Fixture::Freestanding => {
                 Policy::for_target(Target::X86_64LinuxMusl)
             }
+            Fixture::InRoot => Policy {
+                sysroot: Some(SysrootPolicy::new(&fixture("aarch64-root"))),
+                ..Fixture::Glibc.policy()
+            },
+            Fixture::InFolder => {
+                let mut policy = Fixture::Console.policy();
+                policy.sysroot = Some(SysrootPolicy::new(&fixture("aarch64-root")));
+                // What may be imported at all is another rule's.
+                policy.imported_dlls = vec!["*".to_owned()];
+                policy
+            }
             Fixture::Console => {
                 let mut policy = Policy::for_target(Target::X86_64Windows);
                 policy.build_id = true;
@@ -63,8 +80,13 @@ impl Fixture {
     }
 }
 
+/// The path of a file of `fixtures/`.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
 pub(crate) fn read(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let path = fixture(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
