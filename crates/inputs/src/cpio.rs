@@ -1,4 +1,4 @@
-//! The "new ASCII" cpio archive (cpio(5)) that RPM packages carry.
+//! The cpio archives that RPM packages carry: "new ASCII" (cpio(5)), and RPM's own with numbers in the place of names.
 
 use std::io::{self, Read};
 
@@ -13,17 +13,24 @@ const TRAILER: &[u8] = b"TRAILER!!!\0";
 const TYPE: u32 = 0o170_000;
 const REGULAR: u32 = 0o100_000;
 
-struct Header {
-    mode: u32,
-    size: u64,
-    name: String,
+/// What a header says of a file, here or in the package's own list.
+#[derive(Clone, Debug)]
+pub(crate) struct Header {
+    pub(crate) mode: u32,
+    pub(crate) size: u64,
+    pub(crate) name: String,
 }
 
-/// Visits the files of `archive`.
-pub(crate) fn read(visit: &mut Visit<'_>, archive: &str, reader: &mut dyn Read) -> Result<(), Error> {
+/// Visits the files of `archive`. `listed` are the package's files, for an archive that only numbers them.
+pub(crate) fn read(
+    visit: &mut Visit<'_>,
+    archive: &str,
+    listed: &[Header],
+    reader: &mut dyn Read,
+) -> Result<(), Error> {
     let failed = |error| from_io(archive, error);
     let mut names = Names::default();
-    while let Some(header) = header(reader).map_err(failed)? {
+    while let Some(header) = header(reader, listed).map_err(failed)? {
         if visit.ended() {
             return Ok(());
         }
@@ -40,14 +47,25 @@ pub(crate) fn read(visit: &mut Visit<'_>, archive: &str, reader: &mut dyn Read) 
 }
 
 /// The next header; `None` at the trailer.
-fn header(reader: &mut dyn Read) -> io::Result<Option<Header>> {
+fn header(reader: &mut dyn Read, listed: &[Header]) -> io::Result<Option<Header>> {
     let mut fixed = [0; 110];
-    reader.read_exact(&mut fixed).map_err(|error| match error.kind() {
+    let cut = |error: io::Error| match error.kind() {
         io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "its payload ends before its trailer"),
         _ => error,
-    })?;
+    };
+    reader.read_exact(&mut fixed[..14]).map_err(cut)?;
+    if fixed.starts_with(b"07070X") {
+        let text = str::from_utf8(&fixed[6..14]).unwrap_or_default();
+        let number = usize::from_str_radix(text, 16).map_err(|_| invalid("a file's number is none"))?;
+        pad(reader, 14)?;
+        let known = listed.get(number).cloned();
+        return known
+            .map(Some)
+            .ok_or_else(|| invalid("its payload has a file that its header does not list"));
+    }
+    reader.read_exact(&mut fixed[14..]).map_err(cut)?;
     if !fixed.starts_with(b"070701") && !fixed.starts_with(b"070702") {
-        return Err(invalid("its payload is not a cpio archive with names"));
+        return Err(invalid("its payload is not a cpio archive"));
     }
     let field = |index: usize| {
         let text = str::from_utf8(&fixed[6 + 8 * index..14 + 8 * index]).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Windows Installer databases (.msi, .msm, .msp): a compound file (MS-CFB) whose streams hold cabinets and programs.
 
-use std::io::Cursor;
+use std::io::{Read, Seek};
 
 use cfb::CompoundFile;
 
@@ -26,9 +26,9 @@ pub(crate) fn is_one(bytes: &[u8]) -> bool {
 
 /// Visits the programs in the streams, and in the cabinets among them. A cabinet's files are called by their keys in the
 /// database's File table.
-pub(crate) fn read(visit: &mut Visit<'_>, archive: &str, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn read(visit: &mut Visit<'_>, archive: &str, reader: impl Read + Seek) -> Result<(), Error> {
     let failed = |error| from_io(archive, error);
-    let mut file = CompoundFile::open(Cursor::new(bytes)).map_err(failed)?;
+    let mut file = CompoundFile::open(reader).map_err(failed)?;
     let streams: Vec<_> =
         file.walk().filter(cfb::Entry::is_stream).map(|entry| entry.path().to_owned()).collect();
     let mut names = Names::default();

@@ -1,6 +1,6 @@
 //! The places that are named on a command line, and the files below them.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -111,7 +111,7 @@ impl Source {
         let mut visit = Visit::new(&budget, give);
         let visited = match &self.place {
             Place::File { path, asked } => Bytes::of_file(path, file_limit(&self.name, limits))
-                .map(|(bytes, mode)| visit.file(&self.name, bytes, mode, *asked)),
+                .map(|(bytes, mode)| visit.file(path, bytes, mode, *asked)),
             Place::Layout(folder) => {
                 read_layout(&mut visit, &self.name, folder);
                 Ok(())
@@ -127,7 +127,6 @@ impl Source {
 
 /// Gives every member of the archive at `path`, whatever it is and without opening it.
 pub fn members(path: &Path, limits: &Limits, give: &mut dyn FnMut(Input)) -> Result<(), Error> {
-    let name = path.display().to_string();
     let budget = Budget::new(limits);
     let mut first = None;
     let mut take = |item| match item {
@@ -137,7 +136,7 @@ pub fn members(path: &Path, limits: &Limits, give: &mut dyn FnMut(Input)) -> Res
     let mut visit = Visit::new(&budget, &mut take);
     visit.members = true;
     let (bytes, mode) = Bytes::of_file(path, limits.unpacked_bytes)?;
-    visit.file(&name, bytes, mode, true);
+    visit.file(path, bytes, mode, true);
     first.map_or(Ok(()), Err)
 }
 
@@ -163,19 +162,29 @@ fn read_layout(visit: &mut Visit<'_>, name: &str, folder: &Path) {
         if visit.ended() {
             return;
         }
-        match Bytes::of_file(&folder.join(&file), visit.budget.limits.unpacked_bytes) {
-            Ok((bytes, mode)) => {
-                visit.budget.found(bytes.len() as u64);
+        let path = folder.join(&file);
+        match open_regular(&path) {
+            Ok(blob) => {
+                let mut reader = Counted { reader: blob, budget: visit.budget };
                 if let Some(watched) = image.watch(&file) {
-                    watched.member(visit, name, &file, mode, &mut names, &mut &bytes[..]);
+                    watched.member(visit, name, &file, None, &mut names, &mut reader);
                 }
             }
-            Err(error) => visit.unreadable(name, error),
+            Err(error) => visit.unreadable(&path.display().to_string(), error),
         }
     }
     for missing in image.missing() {
         visit.unreadable(name, crate::error::damaged(name, missing));
     }
+}
+
+fn open_regular(path: &Path) -> Result<File, Error> {
+    let name = path.display().to_string();
+    let failed = |error| from_io(&name, error);
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(Error::new(ErrorKind::Unreadable, format!("{name} is not a regular file")));
+    }
+    File::open(path).map_err(failed)
 }
 
 /// The image as its engine saves it: a tar archive of layers.

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
+use std::fs::File;
 use std::hash::BuildHasher;
-use std::io::{Cursor, Read};
+use std::io::{BufReader, Cursor, Read, Seek};
+use std::path::Path;
 
 use crate::error::{damaged, from_io};
 use crate::format::{Format, HEAD, looks_like_a_program};
@@ -55,8 +57,9 @@ impl<'a> Visit<'a> {
         (self.give)(Item::File(Input { name: name.to_owned(), bytes, mode }));
     }
 
-    /// A file that lies in no archive. One that was `asked` for by its own name is given, whatever it is.
-    pub(crate) fn file(&mut self, name: &str, bytes: Bytes, mode: Option<u32>, asked: bool) {
+    /// The file at `path`. One that was `asked` for by its own name is given, whatever it is.
+    pub(crate) fn file(&mut self, path: &Path, bytes: Bytes, mode: Option<u32>, asked: bool) {
+        let name = &path.display().to_string();
         self.budget.found(bytes.len() as u64);
         let head = &bytes[..bytes.len().min(HEAD as usize)];
         let format =
@@ -73,11 +76,11 @@ impl<'a> Visit<'a> {
                 return;
             }
             // An empty tar is zeros alone.
-            (None, Some(Format::Tar)) if !bytes.is_empty() => self.open_bytes(name, Format::Tar, &bytes),
+            (None, Some(Format::Tar)) if !bytes.is_empty() => self.open_file(name, Format::Tar, path, &bytes),
             (None | Some(Format::Program), Some(promised)) => {
                 Err(damaged(name, format!("it does not begin as a {}", promised.name())))
             }
-            (Some(format), _) => self.open_bytes(name, format, &bytes),
+            (Some(format), _) => self.open_file(name, format, path, &bytes),
         };
         if let Err(error) = opened {
             self.unreadable(name, error);
@@ -126,13 +129,32 @@ impl<'a> Visit<'a> {
         self.open_stream(name, format, &mut whole)
     }
 
-    fn open_bytes(&mut self, name: &str, format: Format, bytes: &[u8]) -> Result<(), Error> {
-        match format {
-            Format::Zip => self.deeper(name, |visit| zip::read(visit, name, bytes)),
-            Format::Installer => self.deeper(name, |visit| installer::read(visit, name, bytes)),
-            Format::Cabinet => self.deeper(name, |visit| cabinet::read(visit, name, bytes)),
-            _ => self.open_stream(name, format, &mut &bytes[..]),
+    /// Opens the archive at `path`. It is read through a small buffer: the pages of a map stay in memory.
+    fn open_file(&mut self, name: &str, format: Format, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        if format == Format::Cabinet {
+            return self.open_whole(name, format, Cursor::new(bytes), bytes);
         }
+        let file = File::open(path).map_err(|error| from_io(name, error))?;
+        let mut reader = BufReader::with_capacity(64 << 10, file);
+        match format {
+            Format::Zip | Format::Installer => self.open_whole(name, format, reader, bytes),
+            _ => self.open_stream(name, format, &mut reader),
+        }
+    }
+
+    /// Opens an archive whose parts are looked up by their places: `reader` is over the same `bytes`.
+    fn open_whole(
+        &mut self,
+        name: &str,
+        format: Format,
+        reader: impl Read + Seek,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
+        self.deeper(name, |visit| match format {
+            Format::Zip => zip::read(visit, name, reader),
+            Format::Installer => installer::read(visit, name, reader),
+            _ => cabinet::read(visit, name, bytes),
+        })
     }
 
     /// Opens what lies in `reader`, which need not be read to its end afterwards.
@@ -144,13 +166,12 @@ impl<'a> Visit<'a> {
     ) -> Result<(), Error> {
         let file_bytes = self.budget.limits.file_bytes;
         match format {
-            Format::Zip | Format::Cabinet => {
+            Format::Zip | Format::Cabinet | Format::Installer => {
                 let bytes = Bytes::of_reader(name, reader, file_bytes)?;
-                self.open_bytes(name, format, &bytes)
-            }
-            Format::Installer => {
-                let bytes = Bytes::of_reader(name, reader, file_bytes)?;
-                if installer::is_one(&bytes) { self.open_bytes(name, format, &bytes) } else { Ok(()) }
+                if format == Format::Installer && !installer::is_one(&bytes) {
+                    return Ok(());
+                }
+                self.open_whole(name, format, Cursor::new(&bytes[..]), &bytes)
             }
             Format::Tar => self.deeper(name, |visit| tar::read(visit, name, reader)),
             Format::Deb => self.deeper(name, |visit| deb::read(visit, name, reader)),

@@ -1,6 +1,6 @@
 //! Zip archives (PKWARE's APPNOTE): also wheels, jars and NuGet packages.
 
-use std::io::Cursor;
+use std::io::{self, Read, Seek, SeekFrom};
 
 use ::zip::ZipArchive;
 use ::zip::result::ZipError;
@@ -11,10 +11,15 @@ use crate::visit::{Names, Visit, shown};
 use crate::{Error, ErrorKind};
 
 /// Visits the files of `archive`, in the order of its central directory.
-pub(crate) fn read(visit: &mut Visit<'_>, archive: &str, bytes: &[u8]) -> Result<(), Error> {
-    refuse_too_many(archive, bytes, visit.budget.limits.members)?;
+pub(crate) fn read(visit: &mut Visit<'_>, archive: &str, mut reader: impl Read + Seek) -> Result<(), Error> {
+    let declared = declared_members(&mut reader).map_err(|error| from_io(archive, error))?;
+    let most = visit.budget.limits.members;
+    if declared > most {
+        let message = format!("{archive} has {declared} members, which is more than {most}");
+        return Err(Error::new(ErrorKind::TooLarge, message));
+    }
     let failed = |error| from_zip(archive, error);
-    let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(failed)?;
+    let mut zip = ZipArchive::new(reader).map_err(failed)?;
     if zip.has_overlapping_entries().map_err(failed)? {
         return Err(damaged(archive, "its members share bytes, as in a zip bomb"));
     }
@@ -48,27 +53,27 @@ pub(crate) fn read(visit: &mut Visit<'_>, archive: &str, bytes: &[u8]) -> Result
     Ok(())
 }
 
-/// The crate keeps a record of each member in memory, so they are counted before it is asked: in the end record, which
-/// lies in the last 64 KiB, and for zip64 in the record that its locator points to.
-fn refuse_too_many(archive: &str, bytes: &[u8], most: u64) -> Result<(), Error> {
-    let tail = &bytes[bytes.len().saturating_sub(22 + 0xffff)..];
-    let ends = tail.windows(22).enumerate().filter(|(_, window)| window.starts_with(b"PK\x05\x06"));
+/// How many members the archive says it has. The crate keeps a record of each in memory, so they are counted before it is
+/// asked: in the end record, which lies in the last 64 KiB, and for zip64 in the record that its locator points to.
+fn declared_members(reader: &mut (impl Read + Seek)) -> io::Result<u64> {
+    let size = reader.seek(SeekFrom::End(0))?;
+    reader.seek(SeekFrom::Start(size.saturating_sub(22 + 0xffff)))?;
+    let mut tail = Vec::new();
+    reader.by_ref().take(22 + 0xffff).read_to_end(&mut tail)?;
     let number = |bytes: &[u8]| bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
     let mut declared = 0;
-    for (at, end) in ends {
+    for (at, end) in tail.windows(22).enumerate().filter(|(_, window)| window.starts_with(b"PK\x05\x06")) {
         declared = declared.max(number(&end[10..12]));
         let locator = at.checked_sub(20).and_then(|at| tail.get(at..at + 20));
         if let Some(locator) = locator.filter(|locator| locator.starts_with(b"PK\x06\x07")) {
-            let record =
-                usize::try_from(number(&locator[8..16])).ok().and_then(|at| bytes.get(at..)?.get(..56));
-            declared = declared.max(record.map_or(0, |record| number(&record[32..40])));
+            reader.seek(SeekFrom::Start(number(&locator[8..16])))?;
+            let mut record = Vec::new();
+            reader.by_ref().take(56).read_to_end(&mut record)?;
+            declared = declared.max(record.get(32..40).map_or(0, number));
         }
     }
-    if declared > most {
-        let message = format!("{archive} has {declared} members, which is more than {most}");
-        return Err(Error::new(ErrorKind::TooLarge, message));
-    }
-    Ok(())
+    reader.rewind()?;
+    Ok(declared)
 }
 
 fn from_zip(name: &str, error: ZipError) -> Error {

@@ -145,6 +145,73 @@ fn an_rpm_in_every_compression() {
 }
 
 #[test]
+fn an_rpm_whose_payload_only_numbers_its_files() {
+    let place = tree();
+    let program = place.bytes("tree/bin/small");
+    let numbers = |values: &[u32]| values.iter().flat_map(|value| value.to_be_bytes()).collect::<Vec<_>>();
+    let size = program.len() as u32;
+    let mode = 0o100_755_u16.to_be_bytes();
+    // The second file is a further name of the third.
+    let tags = [
+        (1028, 4, 3, numbers(&[4, size, size])),
+        (1030, 3, 3, [mode, mode, mode].concat()),
+        (1095, 4, 3, numbers(&[1, 1, 1])),
+        (1096, 4, 3, numbers(&[1, 2, 2])),
+        (1116, 4, 3, numbers(&[0, 1, 1])),
+        (1117, 8, 3, b"readme\0name\0program\0".to_vec()),
+        (1118, 8, 2, b"/doc/\0/bin/\0".to_vec()),
+    ];
+    let mut payload = b"07070X00000000\0\0textxxxx".to_vec();
+    payload.truncate(20);
+    payload.extend(b"07070X00000001\x00\x0007070X00000002\x00\x00");
+    payload.extend(&program);
+    payload.resize(payload.len().next_multiple_of(4), 0);
+    payload.extend(support::cpio(&[]));
+    let path = place.write("numbered.rpm", support::rpm_with(&tags, &payload));
+    let found = read(&path);
+    assert_eq!(found.problems, [""; 0]);
+    let files: Vec<_> = found.files.into_iter().collect();
+    assert_eq!(files, [(format!("{}!./bin/program", path.display()), program)]);
+
+    let unlisted = place.write("unlisted.rpm", support::rpm_with(&tags[..3], &payload));
+    assert!(read(&unlisted).problems[0].contains("does not list"));
+}
+
+/// MS-CAB with one LZX block of the kind that only copies (MS-PATCH 2.6): no tool of Debian writes LZX.
+#[test]
+fn a_cabinet_packed_by_lzx() {
+    let place = tree();
+    let program = b"\x7fELF in LZX.";
+    // No translation of calls, block type 3, its size in 24 bits, R0 to R2, the bytes.
+    let size = program.len() as u32;
+    let bits = 0b0011 << 28 | size << 4;
+    let mut block = Vec::new();
+    block.extend(((bits >> 16) as u16).to_le_bytes());
+    block.extend((bits as u16).to_le_bytes());
+    block.extend([1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]);
+    block.extend(program);
+    let number = |value: u32| value.to_le_bytes();
+    let mut cabinet = b"MSCF\0\0\0\0\0\0\0\0\0\0\0\0".to_vec();
+    cabinet.extend(number(44));
+    cabinet.extend([0, 0, 0, 0, 3, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    let files_end = 44 + 16 + 8;
+    cabinet.extend([&number(files_end)[..], &[1, 0, 3, 15]].concat());
+    cabinet.extend([&number(size)[..], &number(0), &[0; 8], b"program\0"].concat());
+    cabinet.extend([&number(0)[..], &number(block.len() as u32 | size << 16), &block].concat());
+    let path = place.write("lzx.cab", &cabinet);
+    let found = read(&path);
+    assert_eq!(found.problems, [""; 0]);
+    assert_eq!(found.files.values().collect::<Vec<_>>(), [program]);
+    for at in files_end as usize..cabinet.len() {
+        for value in [0, 0xff, 0x55] {
+            let mut changed = cabinet.clone();
+            changed[at] = value;
+            read(&place.write("lzx.cab", &changed));
+        }
+    }
+}
+
+#[test]
 fn a_cabinet_and_an_installer() {
     let place = tree();
     let shell = &place.shell;

@@ -130,11 +130,25 @@ pub(crate) fn cpio(files: &[(&str, &[u8])]) -> Vec<u8> {
 
 /// A package with nothing but a payload, packed by gzip.
 pub(crate) fn rpm(payload: &[u8]) -> Vec<u8> {
+    rpm_with(&[], payload)
+}
+
+/// A package with a header of these tags (tag, type, count, values) and a payload, packed by gzip.
+pub(crate) fn rpm_with(tags: &[(u32, u32, u32, Vec<u8>)], payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0xed, 0xab, 0xee, 0xdb, 3, 0];
     bytes.resize(96, 0);
-    let header = [[0x8e, 0xad, 0xe8, 1], [0; 4], [0; 4], [0; 4]].concat();
-    bytes.extend(&header);
-    bytes.extend(&header);
+    bytes.extend([[0x8e, 0xad, 0xe8, 1], [0; 4], [0; 4], [0; 4]].concat());
+    let (mut index, mut store) = (Vec::new(), Vec::<u8>::new());
+    for (tag, kind, count, values) in tags {
+        let entry = [*tag, *kind, store.len() as u32, *count];
+        index.extend(entry.iter().flat_map(|number| number.to_be_bytes()));
+        store.extend(values);
+    }
+    bytes.extend([0x8e, 0xad, 0xe8, 1, 0, 0, 0, 0]);
+    bytes.extend((tags.len() as u32).to_be_bytes());
+    bytes.extend((store.len() as u32).to_be_bytes());
+    bytes.extend(index);
+    bytes.extend(store);
     let mut packed = flate2::write::GzEncoder::new(bytes, flate2::Compression::fast());
     std::io::Write::write_all(&mut packed, payload).unwrap();
     packed.finish().unwrap()
