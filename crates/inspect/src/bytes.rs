@@ -74,6 +74,11 @@ impl Survey {
         self.items <= limits::ITEMS
     }
 
+    /// `text`, decoded elsewhere, where the budget has room for it.
+    pub(crate) fn kept(&mut self, part: &str, text: String) -> Option<String> {
+        self.keep(part, text.len()).then_some(text)
+    }
+
     /// The text at `offset`, lossily decoded; missing, endless or over the budget is an anomaly of `part`.
     pub(crate) fn text(&mut self, bytes: Bytes<'_>, part: &str, offset: u64, end: u64) -> Option<String> {
         self.name(bytes, part, offset, end).map(Cow::into_owned)

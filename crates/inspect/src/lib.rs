@@ -35,6 +35,21 @@ pub fn pe_checksum(bytes: &[u8], pe: &facts::Pe) -> u32 {
     pe::checksum(bytes, pe)
 }
 
+/// The digest of a PE file's first Authenticode signature as it should be for these `bytes`; `None`: no such signature,
+/// or its algorithm is not known.
+///
+/// Apart from [`inspect`]: this reads all bytes.
+pub fn pe_authenticode_digest(bytes: &[u8], pe: &facts::Pe) -> Option<Vec<u8>> {
+    pe::authenticode::program_digest(bytes, pe)
+}
+
+/// Whether the keys that a PE file's first Authenticode signature names made it; `None`: no such signature.
+///
+/// Apart from [`inspect`]: computing with keys costs more than reading all headers.
+pub fn pe_signature_check(bytes: &[u8], pe: &facts::Pe) -> Option<facts::SignatureCheck> {
+    pe::authenticode::check(bytes, pe)
+}
+
 /// Reads everything that is asked of a program from its bytes.
 ///
 /// An unreadable header is an error; a damaged, cut-off or too large part is an anomaly among the facts.

@@ -11,5 +11,7 @@ pub(crate) const NAME: usize = 16 << 10;
 pub(crate) const NOTE: usize = 4 << 10;
 /// Base relocation entries that are counted.
 pub(crate) const RELOCATIONS: usize = 16 << 20;
+/// Resources of a PE file that are listed; each has a path of its own.
+pub(crate) const RESOURCES: usize = 1 << 16;
 /// Anomalies that are listed.
 pub(crate) const ANOMALIES: usize = 100;

@@ -300,6 +300,65 @@ pub(crate) const PE_SECTION_FLAGS: &[(u64, &str)] = &[
     (0x8000_0000, "WRITE"),
 ];
 
+/// `IMAGE_DEBUG_TYPE_…`
+pub(crate) const PE_DEBUG_TYPES: &[(i64, &str)] = &[
+    (1, "COFF"),
+    (2, "CODEVIEW"),
+    (3, "FPO"),
+    (4, "MISC"),
+    (5, "EXCEPTION"),
+    (6, "FIXUP"),
+    (9, "BORLAND"),
+    (11, "CLSID"),
+    (12, "VC_FEATURE"),
+    (13, "POGO"),
+    (14, "ILTCG"),
+    (15, "MPX"),
+    (16, "REPRO"),
+    (17, "EMBEDDED_PORTABLE_PDB"),
+    (19, "PDB_CHECKSUM"),
+    (20, "EX_DLLCHARACTERISTICS"),
+];
+
+/// `IMAGE_GUARD_…`
+pub(crate) const PE_GUARD_FLAGS: &[(u64, &str)] = &[
+    (0x100, "CF_INSTRUMENTED"),
+    (0x200, "CFW_INSTRUMENTED"),
+    (0x400, "CF_FUNCTION_TABLE_PRESENT"),
+    (0x800, "SECURITY_COOKIE_UNUSED"),
+    (0x1000, "PROTECT_DELAYLOAD_IAT"),
+    (0x2000, "DELAYLOAD_IAT_IN_ITS_OWN_SECTION"),
+    (0x4000, "CF_EXPORT_SUPPRESSION_INFO_PRESENT"),
+    (0x8000, "CF_ENABLE_EXPORT_SUPPRESSION"),
+    (0x1_0000, "CF_LONGJUMP_TABLE_PRESENT"),
+    (0x40_0000, "EH_CONTINUATION_TABLE_PRESENT"),
+];
+
+/// `RT_…`, the first level of the resource tree.
+pub(crate) const PE_RESOURCE_TYPES: &[(i64, &str)] = &[
+    (1, "CURSOR"),
+    (2, "BITMAP"),
+    (3, "ICON"),
+    (4, "MENU"),
+    (5, "DIALOG"),
+    (6, "STRING"),
+    (7, "FONTDIR"),
+    (8, "FONT"),
+    (9, "ACCELERATOR"),
+    (10, "RCDATA"),
+    (11, "MESSAGETABLE"),
+    (12, "GROUP_CURSOR"),
+    (14, "GROUP_ICON"),
+    (16, "VERSION"),
+    (17, "DLGINCLUDE"),
+    (19, "PLUGPLAY"),
+    (20, "VXD"),
+    (21, "ANICURSOR"),
+    (22, "ANIICON"),
+    (23, "HTML"),
+    (24, "MANIFEST"),
+];
+
 /// Data directories by index.
 pub(crate) const PE_DIRECTORIES: [&str; 16] = [
     "Export",

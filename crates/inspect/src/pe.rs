@@ -1,14 +1,24 @@
 //! PE files, as the PE/COFF specification lays them out: PE32 and PE32+.
 
+pub(crate) mod authenticode;
 mod checksum;
 mod debug;
 mod exports;
 mod imports;
+mod layout;
 pub(crate) mod linkage;
+mod load_config;
+mod managed;
+mod manifest;
 mod relocations;
+mod resources;
+mod rich;
+mod symbols;
+mod thread_storage;
+mod version_info;
 
 use crate::bytes::{Bytes, Survey};
-use crate::facts::{Anomaly, DataDirectory, LoadConfig, Pe, PeSection};
+use crate::facts::{Anomaly, DataDirectory, Pe, PeSection};
 use crate::{Error, ErrorKind};
 
 pub(crate) use checksum::checksum;
@@ -16,12 +26,15 @@ pub(crate) use checksum::checksum;
 /// Indexes of the data directories that are read.
 const EXPORTS: usize = 0;
 const IMPORTS: usize = 1;
+const RESOURCES: usize = 2;
 const CERTIFICATES: usize = 4;
 const RELOCATIONS: usize = 5;
 const DEBUG: usize = 6;
 const TLS: usize = 9;
 const LOAD_CONFIG: usize = 10;
+const BOUND_IMPORTS: usize = 11;
 const DELAY_IMPORTS: usize = 13;
+const CLR: usize = 14;
 
 const COFF_HEADER: u64 = 20;
 const SECTION_HEADER: u64 = 40;
@@ -54,14 +67,20 @@ pub(crate) fn read(data: &[u8]) -> Result<(Pe, Vec<Anomaly>), Error> {
     let optional_size = image.bytes.u16(coff + 16).ok_or_else(truncated)?;
     pe.data_directories = image.directories(coff, wide, optional_size, &mut survey);
     pe.sections = image.sections(&pe, coff, u64::from(optional_size), &mut survey);
+    layout::note_contradictions(&pe, &mut survey);
     imports::read(image, &mut pe, wide, &mut survey);
     exports::read(image, &mut pe, &mut survey);
     pe.base_relocations = relocations::count(image, &pe, &mut survey);
     debug::read(image, &mut pe, &mut survey);
-    pe.has_tls = directory(&pe, TLS).is_some();
-    pe.load_config = image.load_config(&pe, wide, &mut survey);
+    pe.tls = thread_storage::read(image, &pe, wide, &mut survey);
+    pe.load_config = load_config::read(image, &pe, wide, &mut survey);
+    pe.rich_header = rich::read(image, &pe);
+    pe.clr = managed::read(image, &pe, &mut survey);
+    pe.resources = resources::read(image, &pe, &mut survey);
+    pe.protector_symbols = symbols::of_the_protector(image, &pe);
     pe.certificate_size = directory(&pe, CERTIFICATES).map_or(0, |certificates| certificates.size);
-    pe.overlay_size = image.overlay_size(&pe, &mut survey);
+    pe.certificates = authenticode::read(image, &pe, &mut survey);
+    (pe.overlay_offset, pe.overlay_size) = layout::overlay(image, &pe, &mut survey);
     Ok((pe, survey.anomalies))
 }
 
@@ -109,13 +128,23 @@ impl Image<'_> {
             data_directories: Vec::new(),
             sections: Vec::new(),
             imports: Vec::new(),
+            bound_imports: Vec::new(),
             exports: Default::default(),
             export_name: None,
+            export_count: 0,
+            export_ordinal_base: 0,
+            forwarders: Vec::new(),
             base_relocations: Default::default(),
             debug: Vec::new(),
-            has_tls: false,
+            tls: None,
             load_config: None,
+            rich_header: None,
+            clr: None,
+            resources: None,
+            protector_symbols: Vec::new(),
             certificate_size: 0,
+            certificates: Vec::new(),
+            overlay_offset: 0,
             overlay_size: 0,
         })
     }
@@ -185,70 +214,21 @@ impl Image<'_> {
         let Some((offset, strings)) = offset.zip(string_table(pe)) else { return short };
         survey.text(self.bytes, "section table", strings + offset, self.bytes.len()).unwrap_or(short)
     }
-
-    fn load_config(self, pe: &Pe, wide: bool, survey: &mut Survey) -> Option<LoadConfig> {
-        let directory = directory(pe, LOAD_CONFIG)?;
-        let Some(offset) = locate(pe, directory.address) else {
-            survey
-                .anomaly("load configuration", format!("address {:#x} is in no section", directory.address));
-            return None;
-        };
-        let size = self.bytes.u32(offset)?;
-        let (cookie, flags) = if wide { (88, 144) } else { (60, 88) };
-        let holds = |end: u64| u64::from(size) >= end;
-        let security_cookie = match wide {
-            true if holds(cookie + 8) => self.bytes.u64(offset + cookie)?,
-            false if holds(cookie + 4) => self.bytes.u32(offset + cookie)?.into(),
-            _ => 0,
-        };
-        let guard_flags = if holds(flags + 4) { self.bytes.u32(offset + flags)? } else { 0 };
-        Some(LoadConfig { size, security_cookie, guard_flags })
-    }
-
-    /// Bytes that no header, section, symbol or certificate accounts for at the file's end.
-    fn overlay_size(self, pe: &Pe, survey: &mut Survey) -> u64 {
-        let mut end = u64::from(pe.size_of_headers);
-        for section in &pe.sections {
-            end = end.max(u64::from(section.raw_offset) + u64::from(section.raw_size));
-        }
-        if let Some(strings) = string_table(pe) {
-            // The string table starts with its own length; a file may also end right after its symbols.
-            let length = self.bytes.u32(strings).unwrap_or(0);
-            let symbols_end = strings + u64::from(length);
-            if symbols_end > self.bytes.len() {
-                let what = format!(
-                    "symbols and strings end at {symbols_end:#x}, the file at {:#x}",
-                    self.bytes.len()
-                );
-                survey.anomaly("COFF symbols", what);
-            }
-            end = end.max(symbols_end);
-        }
-        if let Some(certificates) = directory(pe, CERTIFICATES) {
-            let certificates_end = u64::from(certificates.address) + u64::from(certificates.size);
-            if certificates_end > self.bytes.len() {
-                survey.anomaly("certificates", format!("end at {certificates_end:#x}, outside the file"));
-            }
-            end = end.max(certificates_end);
-        }
-        self.bytes.len().saturating_sub(end)
-    }
 }
 
 /// The data directory at `index`, where it is there and not empty.
 fn directory(pe: &Pe, index: usize) -> Option<DataDirectory> {
-    pe.data_directories.get(index).copied().filter(|directory| directory.address != 0 && directory.size != 0)
+    pe.directory(index)
 }
 
 /// The file offset of an address relative to the image base.
 fn locate(pe: &Pe, address: u32) -> Option<u64> {
-    let inside = |section: &&PeSection| {
-        address.checked_sub(section.virtual_address).is_some_and(|inside| inside < section.raw_size)
-    };
-    if let Some(section) = pe.sections.iter().find(inside) {
-        return Some(u64::from(section.raw_offset) + u64::from(address - section.virtual_address));
-    }
-    (address < pe.size_of_headers).then_some(u64::from(address))
+    pe.file_offset(address)
+}
+
+/// The file offset of an absolute address.
+fn locate_absolute(pe: &Pe, address: u64) -> Option<u64> {
+    pe.file_offset(pe.relative(address)?)
 }
 
 /// Where the COFF string table starts: right behind the symbols.

@@ -1,6 +1,8 @@
 //! A PE file's facts as text.
 
-use super::{hexadecimal, line};
+mod parts;
+
+use super::line;
 use crate::constants::pe as pe_constants;
 use crate::facts::{Pe, PeFunction};
 use crate::names::*;
@@ -122,38 +124,5 @@ fn dump_tables(text: &mut String, pe: &Pe) {
     for export in pe.exports.iter() {
         line(text, format_args!("  {export}"));
     }
-    let relocations = pe.base_relocations;
-    line(
-        text,
-        format_args!("Base relocations: {} entries in {} blocks", relocations.entries, relocations.blocks),
-    );
-    for debug in &pe.debug {
-        let path = debug.pdb_path.as_deref().unwrap_or("-");
-        let signature = hexadecimal(&debug.signature);
-        line(
-            text,
-            format_args!(
-                "Debug entry type {}, time stamp {:#x}, signature {signature}, file {path}",
-                debug.kind, debug.timestamp
-            ),
-        );
-    }
-    if let Some(config) = pe.load_config {
-        line(
-            text,
-            format_args!(
-                "Load configuration: {:#x} bytes, security cookie {:#x}, guard flags {:#x}",
-                config.size, config.security_cookie, config.guard_flags
-            ),
-        );
-    }
-    if pe.has_tls {
-        line(text, format_args!("Thread-local storage directory"));
-    }
-    if pe.certificate_size > 0 {
-        line(text, format_args!("Certificate table: {} bytes", pe.certificate_size));
-    }
-    if pe.overlay_size > 0 {
-        line(text, format_args!("Overlay: {} bytes", pe.overlay_size));
-    }
+    parts::dump(text, pe);
 }

@@ -1,8 +1,16 @@
 //! What a PE file says, by the names of the PE/COFF specification.
 
+mod load_config;
+mod resources;
+mod signature;
+
 use serde::Serialize;
 
 use super::Names;
+
+pub use load_config::LoadConfig;
+pub use resources::*;
+pub use signature::*;
 
 /// A PE file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,22 +63,80 @@ pub struct Pe {
     pub sections: Vec<PeSection>,
     /// Imported libraries, in file order; delay-loaded ones after the others.
     pub imports: Vec<PeImport>,
+    /// Bound imports: libraries whose addresses were written into the file ahead of time.
+    pub bound_imports: Vec<BoundImport>,
     /// Exported names, in file order.
     pub exports: Names,
     /// The name in the export directory.
     pub export_name: Option<String>,
+    /// Exported addresses, with and without a name.
+    pub export_count: u32,
+    /// The ordinal of the first exported address.
+    pub export_ordinal_base: u32,
+    /// Exports that are another library's.
+    pub forwarders: Vec<PeForwarder>,
     /// Base relocations.
     pub base_relocations: BaseRelocations,
     /// The debug directory's entries.
     pub debug: Vec<PeDebug>,
-    /// Whether there is a TLS directory.
-    pub has_tls: bool,
-    /// The load configuration directory's size and guard flags, where there is one.
+    /// The thread-local storage directory.
+    pub tls: Option<PeTls>,
+    /// The load configuration directory.
     pub load_config: Option<LoadConfig>,
+    /// The linker's undocumented record between the DOS stub and the PE header ("Rich" header).
+    pub rich_header: Option<RichHeader>,
+    /// The header of .NET code.
+    pub clr: Option<ClrHeader>,
+    /// The resource directory.
+    pub resources: Option<Resources>,
+    /// COFF symbols of the stack protector, where the symbol table is still there.
+    pub protector_symbols: Vec<String>,
     /// Bytes of the attribute certificate table (0: not signed).
     pub certificate_size: u32,
-    /// Bytes after the last section, the COFF symbol table and the certificate table.
+    /// The entries of the attribute certificate table.
+    pub certificates: Vec<Certificate>,
+    /// File offset of the first byte that nothing accounts for; 0 where there is none.
+    pub overlay_offset: u64,
+    /// Bytes behind the last section and the COFF symbols, without the certificate table.
     pub overlay_size: u64,
+}
+
+impl Pe {
+    /// The data directory at `index`, where it is there and not empty.
+    pub fn directory(&self, index: usize) -> Option<DataDirectory> {
+        let directory = self.data_directories.get(index).copied();
+        directory.filter(|directory| directory.address != 0 && directory.size != 0)
+    }
+
+    /// The section that an address relative to the image base is in.
+    pub fn section_at(&self, address: u32) -> Option<&PeSection> {
+        let inside = |section: &PeSection| {
+            let size = section.virtual_size.max(section.raw_size);
+            address.checked_sub(section.virtual_address).is_some_and(|inside| inside < size)
+        };
+        // A loader takes sections in ascending order only; a list of thousands is not walked for each address.
+        if self.sections.len() > 96 {
+            let behind = self.sections.partition_point(|section| section.virtual_address <= address);
+            return self.sections.get(behind.checked_sub(1)?).filter(|section| inside(section));
+        }
+        self.sections.iter().find(|section| inside(section))
+    }
+
+    /// The file offset of an address relative to the image base; `None` where no byte of the file is loaded there.
+    pub fn file_offset(&self, address: u32) -> Option<u64> {
+        match self.section_at(address) {
+            Some(section) => {
+                let inside = address - section.virtual_address;
+                (inside < section.raw_size).then(|| section.file_start(self) + u64::from(inside))
+            }
+            None => (address < self.size_of_headers).then_some(u64::from(address)),
+        }
+    }
+
+    /// The address relative to the image base of an absolute one.
+    pub fn relative(&self, address: u64) -> Option<u32> {
+        address.checked_sub(self.image_base)?.try_into().ok()
+    }
 }
 
 /// One data directory.
@@ -97,6 +163,14 @@ pub struct PeSection {
     pub raw_offset: u32,
     /// `Characteristics`.
     pub characteristics: u32,
+}
+
+impl PeSection {
+    /// Where Windows reads its bytes from: it takes whole sectors of 512 bytes.
+    pub fn file_start(&self, pe: &Pe) -> u64 {
+        let sectors = pe.file_alignment >= 0x200;
+        u64::from(if sectors { self.raw_offset & !0x1ff } else { self.raw_offset })
+    }
 }
 
 /// One imported library.
@@ -129,26 +203,76 @@ pub struct BaseRelocations {
     pub entries: u32,
 }
 
-/// One entry of the debug directory.
+/// One exported address that is another library's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PeForwarder {
+    /// Its ordinal, with the base.
+    pub ordinal: u32,
+    /// `library.function` or `library.#ordinal`.
+    pub target: String,
+}
+
+/// One bound import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BoundImport {
+    /// The library's name.
+    pub library: String,
+    /// The library's `TimeDateStamp` when it was bound.
+    pub timestamp: u32,
+}
+
+/// One entry of the debug directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PeDebug {
-    /// `Type`: 2 CodeView, 16 Repro, 20 extended DLL characteristics …
+    /// `Type`: 2 CodeView, 13 POGO, 16 Repro, 20 extended DLL characteristics …
     pub kind: u32,
     /// `TimeDateStamp`.
     pub timestamp: u32,
+    /// `PointerToRawData`: file offset of the entry's data.
+    pub offset: u32,
+    /// `SizeOfData` in bytes.
+    pub size: u32,
     /// For CodeView: the signature (a GUID in the PDB 7.0 form) as bytes.
     pub signature: Vec<u8>,
+    /// For CodeView: how often the PDB file was written.
+    pub age: Option<u32>,
     /// For CodeView: the path of the PDB file.
     pub pdb_path: Option<String>,
+    /// For Repro: the hash, where the linker wrote one.
+    pub hash: Vec<u8>,
+    /// For extended DLL characteristics: the flags (1: compatible with CET shadow stacks).
+    pub extended_dll_characteristics: Option<u32>,
 }
 
-/// What of the load configuration matters for mitigations.
+/// The thread-local storage directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PeTls {
+    /// `StartAddressOfRawData` and `EndAddressOfRawData`, absolute.
+    pub data: (u64, u64),
+    /// `AddressOfIndex`, absolute.
+    pub index: u64,
+    /// `AddressOfCallBacks`, absolute.
+    pub callbacks_address: u64,
+    /// The callbacks, absolute: what runs before the entry point, in each thread.
+    pub callbacks: Vec<u64>,
+}
+
+/// The "Rich" header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RichHeader {
+    /// File offset of its first byte.
+    pub offset: u32,
+    /// What its words are combined with (exclusive or): a checksum over it and the DOS stub.
+    pub key: u32,
+    /// Product, build and count of each tool that made an object of the program.
+    pub tools: Vec<(u16, u16, u32)>,
+}
+
+/// The header of .NET code (ECMA-335 II.25.3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct LoadConfig {
-    /// Its size in bytes, from its own first field.
-    pub size: u32,
-    /// `SecurityCookie`.
-    pub security_cookie: u64,
-    /// `GuardFlags` (0 where the structure ends before them).
-    pub guard_flags: u32,
+pub struct ClrHeader {
+    /// Runtime version, major and minor.
+    pub runtime_version: (u16, u16),
+    /// `Flags`: 1 intermediate language only, 2 needs 32 bits, 8 strong name signed.
+    pub flags: u32,
 }

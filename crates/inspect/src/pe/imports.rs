@@ -1,8 +1,8 @@
 //! Imported libraries: those loaded at start, then those loaded at first use.
 
-use super::{DELAY_IMPORTS, IMPORTS, Image, directory, locate};
+use super::{BOUND_IMPORTS, DELAY_IMPORTS, IMPORTS, Image, directory, locate};
 use crate::bytes::Survey;
-use crate::facts::{Pe, PeFunction, PeImport};
+use crate::facts::{BoundImport, Pe, PeFunction, PeImport};
 
 const PART: &str = "imports";
 
@@ -11,6 +11,32 @@ pub(super) fn read(image: Image<'_>, pe: &mut Pe, wide: bool, survey: &mut Surve
     let mut imports = table(image, pe, wide, survey, IMPORTS);
     imports.extend(table(image, pe, wide, survey, DELAY_IMPORTS));
     pe.imports = imports;
+    bound(image, pe, survey);
+}
+
+/// Bound imports: a time stamp, the name's offset in the directory, and how many forwarders' entries follow.
+fn bound(image: Image<'_>, pe: &mut Pe, survey: &mut Survey) {
+    const PART: &str = "bound imports";
+    let Some(place) = directory(pe, BOUND_IMPORTS) else { return };
+    let Some(start) = locate(pe, place.address) else {
+        survey.anomaly(PART, format!("address {:#x} is in no section", place.address));
+        return;
+    };
+    let end = start + u64::from(place.size);
+    let mut offset = start;
+    while offset + 8 <= end && survey.admit(PART) {
+        let entry = image.bytes.u32(offset).zip(image.bytes.u16(offset + 4)).zip(image.bytes.u16(offset + 6));
+        let Some(((timestamp, name), forwarders)) = entry else {
+            survey.anomaly(PART, format!("the entry at {offset:#x} is outside the file"));
+            return;
+        };
+        if (timestamp, name) == (0, 0) {
+            return;
+        }
+        let Some(library) = survey.text(image.bytes, PART, start + u64::from(name), end) else { return };
+        pe.bound_imports.push(BoundImport { library, timestamp });
+        offset += 8 * (1 + u64::from(forwarders));
+    }
 }
 
 fn table(image: Image<'_>, pe: &Pe, wide: bool, survey: &mut Survey, index: usize) -> Vec<PeImport> {

@@ -73,7 +73,7 @@ mod tests {
     fn a_pe_file_needs_one_only_where_the_policy_says_so() {
         assert_ends(&judge_pe(&RULE, |_, _| ()), Outcome::NotApplicable, "policy");
         assert_ends(&judge_pe(&RULE, |_, policy| policy.build_id = true), Outcome::Fail, "none");
-        let entry = PeDebug { kind: 2, timestamp: 0, signature: vec![7; 16], pdb_path: None };
+        let entry = PeDebug { kind: 2, timestamp: 0, signature: vec![7; 16], ..PeDebug::default() };
         let judgement = judge_pe(&RULE, |pe, policy| {
             policy.build_id = true;
             pe.debug.push(entry);

@@ -49,7 +49,7 @@ mod tests {
     use crate::testing::*;
 
     fn entry(kind: u32, timestamp: u32) -> PeDebug {
-        PeDebug { kind, timestamp, signature: Vec::new(), pdb_path: None }
+        PeDebug { kind, timestamp, ..PeDebug::default() }
     }
 
     #[test]

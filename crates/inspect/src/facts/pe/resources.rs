@@ -1,0 +1,81 @@
+//! Resources: the tree, and what the version resource and the manifests say.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// The resource directory, its tree flattened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Resources {
+    /// Every resource, in file order.
+    pub leaves: Vec<Resource>,
+    /// The first version resource.
+    pub version: Option<VersionInfo>,
+    /// The manifests.
+    pub manifests: Vec<Manifest>,
+}
+
+/// One resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Resource {
+    /// The names of the directories above it: by convention type, name and language.
+    pub path: Vec<ResourceName>,
+    /// Address relative to the image base.
+    pub address: u32,
+    /// Size in bytes.
+    pub size: u32,
+}
+
+/// What a resource directory's entry is called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResourceName {
+    /// A number; of the first level 3 icon, 16 version, 24 manifest …
+    Number(u32),
+    /// A text.
+    Text(Arc<str>),
+}
+
+/// `VS_VERSIONINFO`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VersionInfo {
+    /// `dwFileVersion`, most significant part first.
+    pub file_version: [u16; 4],
+    /// `dwProductVersion`, most significant part first.
+    pub product_version: [u16; 4],
+    /// `dwFileFlags` under its mask: 1 debug, 2 prerelease, 4 patched, 8 private.
+    pub flags: u32,
+    /// `dwFileType`: 1 program, 2 library, 3 driver.
+    pub file_type: u32,
+    /// `StringFileInfo`, in file order.
+    pub strings: Vec<VersionString>,
+}
+
+/// One line of `StringFileInfo`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VersionString {
+    /// The table's key: language and code page in hexadecimal.
+    pub language: String,
+    /// `CompanyName`, `FileDescription`, `ProductVersion` …
+    pub key: String,
+    /// What it says.
+    pub value: String,
+}
+
+/// One `RT_MANIFEST` resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Manifest {
+    /// The XML as written.
+    pub text: String,
+    /// What Windows reads out of it, in file order.
+    pub settings: Vec<ManifestSetting>,
+}
+
+/// One setting: `requestedExecutionLevel`, `uiAccess`, `longPathAware`, `dpiAwareness`, `supportedOS`, `dependency` …
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ManifestSetting {
+    /// The element's or attribute's name.
+    pub name: String,
+    /// Its value, without the spaces around it.
+    pub value: String,
+}
