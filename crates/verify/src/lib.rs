@@ -3,8 +3,10 @@
 //! [`verify`] asks every rule of [`rules()`] about one [`Subject`] under a [`Policy`]. Rules live one a file under
 //! `rules/`, each with its lasting ID; policies are data, with a commented default in `default-policy.toml`.
 
+mod authenticode;
 mod matching;
 mod page;
+mod pe_kind;
 mod policy;
 mod rule;
 mod rules;
@@ -18,7 +20,7 @@ use artifact::Report;
 use inspect::facts::Facts;
 
 pub use page::{OUTCOMES, rules_page};
-pub use policy::{DEFAULT_POLICY, Policy, PolicyOverrides, SubsystemPolicy};
+pub use policy::{DEFAULT_POLICY, Policy, PolicyOverrides, Requirement, SubsystemPolicy};
 pub use rule::Rule;
 pub use sysroot::SysrootPolicy;
 

@@ -1,5 +1,7 @@
 //! What a file is held to: data, from the target's row and the embedded default, with the caller's overrides.
 
+use std::collections::BTreeMap;
+
 use artifact::{BinaryFormat, Linkage, Machine, Target};
 use serde::{Deserialize, Serialize};
 
@@ -36,8 +38,32 @@ pub struct Policy {
     pub unresolved_symbols: Vec<String>,
     /// DLLs that the devices have besides those of Windows 10.
     pub system_dlls: Vec<String>,
+    /// DLLs that may be loaded at first use, in any case; a name ending in `*` is a prefix. `None`: as `imported_dlls`.
+    pub delay_loaded_dlls: Option<Vec<String>>,
+    /// Functions that a PE program may export; a name ending in `*` is a prefix.
+    pub exported_functions: Vec<String>,
     /// The PE subsystem.
     pub subsystem: SubsystemPolicy,
+    /// Control flow guard of a PE file.
+    pub control_flow_guard: Requirement,
+    /// Whether a PE file must say that it works with shadow stacks (CET).
+    pub cet_compat: bool,
+    /// Whether the code of a PE file must be compiled with a stack protector.
+    pub stack_cookies: bool,
+    /// Whether a 64-bit PE file's preferred address must be above 4 GiB.
+    pub high_image_base: bool,
+    /// Whether a PE file may be packed, or an installer.
+    pub packed: bool,
+    /// Lines of the version resource that must be there and not empty, such as `ProductVersion`.
+    pub version_resource: Vec<String>,
+    /// What a manifest must say: setting and value, such as `requestedExecutionLevel` and `asInvoker`.
+    pub manifest: BTreeMap<String, String>,
+    /// An Authenticode signature of a PE file.
+    pub authenticode: Requirement,
+    /// SHA-256 fingerprints, in hexadecimal, of certificates that a signature's chain must lead to. Empty: not judged.
+    pub trusted_certificates: Vec<String>,
+    /// Whether an Authenticode signature must have a timestamp.
+    pub authenticode_timestamp: bool,
     /// Whether symbol tables and debug sections must be gone.
     pub stripped: bool,
     /// Section names that may occur; a name ending in `*` is a prefix.
@@ -70,6 +96,18 @@ pub enum SubsystemPolicy {
     Any,
 }
 
+/// How much something is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Requirement {
+    /// Not looked at.
+    Ignore,
+    /// It may be missing; where it is there, it must be right.
+    Optional,
+    /// It must be there and right.
+    Required,
+}
+
 /// What differs from the default. A list replaces the default's list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -90,8 +128,32 @@ pub struct PolicyOverrides {
     pub unresolved_symbols: Option<Vec<String>>,
     /// See [`Policy::system_dlls`].
     pub system_dlls: Option<Vec<String>>,
+    /// See [`Policy::delay_loaded_dlls`].
+    pub delay_loaded_dlls: Option<Vec<String>>,
+    /// See [`Policy::exported_functions`].
+    pub exported_functions: Option<Vec<String>>,
     /// See [`Policy::subsystem`].
     pub subsystem: Option<SubsystemPolicy>,
+    /// See [`Policy::control_flow_guard`].
+    pub control_flow_guard: Option<Requirement>,
+    /// See [`Policy::cet_compat`].
+    pub cet_compat: Option<bool>,
+    /// See [`Policy::stack_cookies`].
+    pub stack_cookies: Option<bool>,
+    /// See [`Policy::high_image_base`].
+    pub high_image_base: Option<bool>,
+    /// See [`Policy::packed`].
+    pub packed: Option<bool>,
+    /// See [`Policy::version_resource`].
+    pub version_resource: Option<Vec<String>>,
+    /// See [`Policy::manifest`].
+    pub manifest: Option<BTreeMap<String, String>>,
+    /// See [`Policy::authenticode`].
+    pub authenticode: Option<Requirement>,
+    /// See [`Policy::trusted_certificates`].
+    pub trusted_certificates: Option<Vec<String>>,
+    /// See [`Policy::authenticode_timestamp`].
+    pub authenticode_timestamp: Option<bool>,
     /// See [`Policy::stripped`].
     pub stripped: Option<bool>,
     /// See [`Policy::sections`].
@@ -134,7 +196,19 @@ impl Policy {
             sysroot: None,
             unresolved_symbols: Vec::new(),
             system_dlls: Vec::new(),
+            delay_loaded_dlls: None,
+            exported_functions: Vec::new(),
             subsystem: SubsystemPolicy::Any,
+            control_flow_guard: Requirement::Optional,
+            cet_compat: false,
+            stack_cookies: false,
+            high_image_base: true,
+            packed: false,
+            version_resource: Vec::new(),
+            manifest: BTreeMap::new(),
+            authenticode: Requirement::Optional,
+            trusted_certificates: Vec::new(),
+            authenticode_timestamp: false,
             stripped: true,
             sections: Vec::new(),
             build_id: true,
@@ -161,7 +235,19 @@ impl Policy {
             sysroot,
             unresolved_symbols,
             system_dlls,
+            delay_loaded_dlls,
+            exported_functions,
             subsystem,
+            control_flow_guard,
+            cet_compat,
+            stack_cookies,
+            high_image_base,
+            packed,
+            version_resource,
+            manifest,
+            authenticode,
+            trusted_certificates,
+            authenticode_timestamp,
             stripped,
             sections,
             build_id,
@@ -179,7 +265,19 @@ impl Policy {
         self.sysroot = sysroot.clone().or(self.sysroot);
         replace(&mut self.unresolved_symbols, unresolved_symbols);
         replace(&mut self.system_dlls, system_dlls);
+        self.delay_loaded_dlls = delay_loaded_dlls.clone().or(self.delay_loaded_dlls);
+        replace(&mut self.exported_functions, exported_functions);
         replace(&mut self.subsystem, subsystem);
+        replace(&mut self.control_flow_guard, control_flow_guard);
+        replace(&mut self.cet_compat, cet_compat);
+        replace(&mut self.stack_cookies, stack_cookies);
+        replace(&mut self.high_image_base, high_image_base);
+        replace(&mut self.packed, packed);
+        replace(&mut self.version_resource, version_resource);
+        replace(&mut self.manifest, manifest);
+        replace(&mut self.authenticode, authenticode);
+        replace(&mut self.trusted_certificates, trusted_certificates);
+        replace(&mut self.authenticode_timestamp, authenticode_timestamp);
         replace(&mut self.stripped, stripped);
         replace(&mut self.sections, sections);
         replace(&mut self.build_id, build_id);

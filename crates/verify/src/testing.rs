@@ -189,6 +189,13 @@ pub(crate) fn pe_section(name: &str, address: u32, characteristics: u32) -> PeSe
     }
 }
 
+/// An entry of the certificate table with a signature that nothing can be computed of.
+pub(crate) fn signed_by_test() -> Certificate {
+    let signer = X509Certificate { subject: "CN=Test".to_owned(), ..X509Certificate::default() };
+    let signature = Signature { signer: Some(0), certificates: vec![signer], ..Signature::default() };
+    Certificate { offset: 0x600, size: 0x100, revision: 0x200, kind: 2, signature: Some(signature) }
+}
+
 /// What `rule` says about the AArch64 program after `change`.
 pub(crate) fn judge_elf(rule: &Rule, change: impl FnOnce(&mut Elf, &mut Policy)) -> Judgement {
     let (mut facts, mut policy) = (elf_facts(), Policy::for_target(Target::Aarch64Linux));

@@ -48,23 +48,26 @@ pub(super) fn read(image: Image<'_>, pe: &mut Pe, survey: &mut Survey) {
 fn forwarders(image: Image<'_>, pe: &mut Pe, offset: u64, survey: &mut Survey) {
     let Some(place) = directory(pe, EXPORTS) else { return };
     let field = |at: u64| image.bytes.u32(offset + at).unwrap_or(0);
-    (pe.export_ordinal_base, pe.export_count) = (field(16), field(20));
-    if pe.export_count == 0 {
+    let count = field(20);
+    pe.export_ordinal_base = field(16);
+    if count == 0 {
         return;
     }
-    if pe.export_count > MOST {
-        survey.anomaly(PART, format!("{} addresses, more than there are ordinals", pe.export_count));
+    if count > MOST {
+        survey.anomaly(PART, format!("{count} addresses, more than there are ordinals"));
         return;
     }
     let Some(table) = locate(pe, field(28)) else {
         survey.anomaly(PART, format!("the address table {:#x} is in no section", field(28)));
         return;
     };
-    for index in 0..pe.export_count {
+    for index in 0..count {
         let Some(address) = image.bytes.u32(table + 4 * u64::from(index)) else {
-            survey.anomaly(PART, format!("address {index} of {} is outside the file", pe.export_count));
+            survey.anomaly(PART, format!("address {index} of {count} is outside the file"));
             return;
         };
+        // An ordinal without an address is a hole in the table.
+        pe.export_count += u32::from(address != 0);
         if address.checked_sub(place.address).is_none_or(|inside| inside >= place.size) {
             continue;
         }

@@ -28,7 +28,7 @@ pub(super) fn read(image: Image<'_>, pe: &Pe, survey: &mut Survey) -> Option<Res
     let mut resources = Resources { leaves, ..Resources::default() };
     let of = |kind: &ResourceName| {
         let leaves = resources.leaves.iter().filter(move |leaf| leaf.path.first() == Some(kind));
-        leaves.cloned().take(MANIFESTS).collect::<Vec<_>>()
+        leaves.take(MANIFESTS).cloned().collect::<Vec<_>>()
     };
     let (versions, manifests) = (of(&VERSION), of(&MANIFEST));
     resources.version = versions.first().and_then(|leaf| {

@@ -19,16 +19,34 @@ mod elf_textrel;
 mod elf_wx_segments;
 mod format;
 mod machine;
+mod pe_alignment;
+mod pe_cet;
+mod pe_cfg;
 mod pe_checksum;
 mod pe_closure;
+mod pe_delay_imports;
 mod pe_dynamic_base;
+mod pe_executable_imports;
+mod pe_exports;
 mod pe_high_entropy;
+mod pe_image_base;
 mod pe_imports;
+mod pe_manifest;
 mod pe_nx;
+mod pe_packer;
+mod pe_pdb_path;
 mod pe_relocations;
+mod pe_safe_seh;
 mod pe_shared_sections;
+mod pe_signature_chain;
+mod pe_signature_digest;
+mod pe_signature_present;
+mod pe_signature_timestamp;
+mod pe_stack_protector;
 mod pe_subsystem;
 mod pe_timestamps;
+mod pe_tls_callbacks;
+mod pe_version_resource;
 mod readable;
 mod second_opinion;
 mod sections;
@@ -54,6 +72,8 @@ pub(crate) const ALL: &[Rule] = &[
     elf_closure::RULE,
     pe_imports::RULE,
     pe_closure::RULE,
+    pe_delay_imports::RULE,
+    pe_exports::RULE,
     pe_subsystem::RULE,
     elf_pie::RULE,
     elf_self_relocation::RULE,
@@ -64,8 +84,16 @@ pub(crate) const ALL: &[Rule] = &[
     elf_wx_segments::RULE,
     pe_dynamic_base::RULE,
     pe_high_entropy::RULE,
+    pe_image_base::RULE,
     pe_relocations::RULE,
     pe_nx::RULE,
+    pe_cfg::RULE,
+    pe_cet::RULE,
+    pe_safe_seh::RULE,
+    pe_stack_protector::RULE,
+    pe_alignment::RULE,
+    pe_executable_imports::RULE,
+    pe_tls_callbacks::RULE,
     pe_shared_sections::RULE,
     wx_sections::RULE,
     sections::RULE,
@@ -74,6 +102,14 @@ pub(crate) const ALL: &[Rule] = &[
     build_id::RULE,
     pe_timestamps::RULE,
     pe_checksum::RULE,
+    pe_pdb_path::RULE,
+    pe_packer::RULE,
+    pe_version_resource::RULE,
+    pe_manifest::RULE,
+    pe_signature_present::RULE,
+    pe_signature_digest::RULE,
+    pe_signature_chain::RULE,
+    pe_signature_timestamp::RULE,
     trailing_bytes::RULE,
 ];
 

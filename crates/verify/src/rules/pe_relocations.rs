@@ -2,6 +2,7 @@
 
 use inspect::facts::Pe;
 
+use crate::pe_kind::EXECUTE;
 use crate::rule::{Check, Judgement, Rule};
 use crate::{Policy, Subject};
 
@@ -24,14 +25,21 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check(pe: &Pe, _: &Subject, _: &Policy) -> Judgement {
     let expected = "RELOCS_STRIPPED clear and at least one base relocation";
+    if !pe.sections.iter().any(|section| section.characteristics & EXECUTE != 0) {
+        return Judgement::not_applicable("no code: resources only, nothing in it has an address");
+    }
     if pe.characteristics & RELOCS_STRIPPED != 0 {
         return Judgement::fail(
-            format!("Characteristics {:#x}: RELOCS_STRIPPED", pe.characteristics),
+            format!("no ASLR: Characteristics {:#x}, RELOCS_STRIPPED", pe.characteristics),
             expected,
         );
     }
     let relocations = pe.base_relocations;
-    let observed = format!("{} base relocations in {} blocks", relocations.entries, relocations.blocks);
+    // Windows moves such a file, and leaves every absolute address in it as it was.
+    let suspicious =
+        if relocations.entries == 0 { ", though RELOCS_STRIPPED is clear: suspicious" } else { "" };
+    let observed =
+        format!("{} base relocations in {} blocks{suspicious}", relocations.entries, relocations.blocks);
     Judgement::require(relocations.entries > 0, observed, expected)
 }
 
@@ -53,6 +61,11 @@ mod tests {
             Outcome::Fail,
             "0 base relocations",
         );
+        let library = judge_pe(&RULE, |pe, _| {
+            pe.sections.remove(0);
+            pe.base_relocations = none;
+        });
+        assert_ends(&library, Outcome::NotApplicable, "resources only");
         let padding = BaseRelocations { blocks: 1, entries: 0 };
         assert_ends(&judge_pe(&RULE, |pe, _| pe.base_relocations = padding), Outcome::Fail, "in 1 blocks");
     }

@@ -9,8 +9,6 @@ use crate::{Policy, Subject};
 const ELF_WRITE_EXECUTE: u64 = 0x1 | 0x4;
 /// `IMAGE_SCN_MEM_WRITE | IMAGE_SCN_MEM_EXECUTE`
 const PE_WRITE_EXECUTE: u32 = 0x8000_0000 | 0x2000_0000;
-/// Smaller than a page, Windows loads the whole file as one writable and executable section.
-const PAGE: u32 = 4096;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-WX-SECTIONS",
@@ -46,9 +44,6 @@ fn check(subject: &Subject, _: &Policy) -> Judgement {
                     format!("`{}` characteristics {:#x}", section.name, section.characteristics)
                 }),
             );
-            if pe.section_alignment < PAGE {
-                wrong.push(format!("section alignment {:#x}, less than a page", pe.section_alignment));
-            }
         }
     }
     Judgement::none_wrong(&wrong, "none", "no section both writable and executable")
@@ -72,10 +67,5 @@ mod tests {
         assert_ends(&judge_pe(&RULE, |_, _| ()), Outcome::Pass, "none");
         let writable = judge_pe(&RULE, |pe, _| pe.sections[0].characteristics |= 0x8000_0000);
         assert_ends(&writable, Outcome::Fail, "`.text` characteristics 0xe0000020");
-    }
-
-    #[test]
-    fn sections_smaller_than_a_page_fail() {
-        assert_ends(&judge_pe(&RULE, |pe, _| pe.section_alignment = 0x200), Outcome::Fail, "alignment 0x200");
     }
 }

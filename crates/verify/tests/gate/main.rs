@@ -1,5 +1,6 @@
 //! The gate on real files: small ones in `fixtures/`, and the same with one field changed.
 
+mod cases_pe;
 mod closure;
 mod independent;
 mod mutations;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use artifact::Target;
-use seaworthy_verify::{Policy, SysrootPolicy};
+use seaworthy_verify::{Policy, Requirement, SysrootPolicy};
 
 /// A passing file of `fixtures/`, see `make.sh` there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +19,12 @@ pub(crate) enum Fixture {
     InRoot,
     /// The same as `Console`, with a folder that has no DLL.
     InFolder,
+    Hardened,
+    Signed,
 }
 
 impl Fixture {
-    pub(crate) const ALL: [Fixture; 8] = [
+    pub(crate) const ALL: [Fixture; 10] = [
         Fixture::Glibc,
         Fixture::Musl,
         Fixture::MuslX86,
@@ -31,6 +33,8 @@ impl Fixture {
         Fixture::Console,
         Fixture::InRoot,
         Fixture::InFolder,
+        Fixture::Hardened,
+        Fixture::Signed,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -41,6 +45,8 @@ impl Fixture {
             Fixture::Zig => "x86_64-musl-zig",
             Fixture::Freestanding => "x86_64-freestanding",
             Fixture::Console | Fixture::InFolder => "x86_64-console.exe",
+            Fixture::Hardened => "x86_64-hardened.exe",
+            Fixture::Signed => "x86_64-signed.exe",
         }
     }
 
@@ -76,6 +82,28 @@ impl Fixture {
                 policy.build_id = true;
                 policy
             }
+            Fixture::Hardened => {
+                let mut policy = Policy::for_target(Target::X86_64Windows);
+                // lld-link writes none.
+                policy.checksum = false;
+                policy.control_flow_guard = Requirement::Required;
+                (policy.cet_compat, policy.stack_cookies) = (true, true);
+                policy.imported_dlls = vec!["KERNEL32.dll".to_owned(), "libssp-0.dll".to_owned()];
+                policy.delay_loaded_dlls = Some(vec!["user32.dll".to_owned()]);
+                policy.exported_functions = vec!["hardened_entry".to_owned()];
+                policy.version_resource = vec!["ProductVersion".to_owned()];
+                let settings = [("requestedExecutionLevel", "asInvoker"), ("longPathAware", "true")];
+                policy.manifest = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+                policy
+            }
+            Fixture::Signed => {
+                let mut policy = Policy::for_target(Target::X86_64Windows);
+                policy.imported_dlls.push("libssp-0.dll".to_owned());
+                policy.authenticode = Requirement::Required;
+                policy.authenticode_timestamp = true;
+                policy.trusted_certificates = vec![FIXTURE_ROOT.to_owned()];
+                policy
+            }
         }
     }
 }
@@ -84,6 +112,8 @@ impl Fixture {
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
+/// SHA-256 of the certificate whose key made those of `x86_64-signed.exe`, see `make.sh`.
+pub(crate) const FIXTURE_ROOT: &str = "9b1ef2edf4954a325c768b60ab8e908fb4ba27cf5b26ccfb7021b7de4eb28654";
 
 pub(crate) fn read(name: &str) -> Vec<u8> {
     let path = fixture(name);
@@ -108,10 +138,15 @@ pub(crate) fn change(bytes: &mut [u8], offset: usize, size: usize, with: impl Fn
 
 /// Writes `new` over the only place where `old` stands.
 pub(crate) fn overwrite(bytes: &mut [u8], old: &str, new: &str) {
+    overwrite_bytes(bytes, old.as_bytes(), new.as_bytes());
+}
+
+/// The same for what is no text.
+pub(crate) fn overwrite_bytes(bytes: &mut [u8], old: &[u8], new: &[u8]) {
     assert_eq!(old.len(), new.len());
-    let places: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(old.as_bytes())).collect();
-    assert_eq!(places.len(), 1, "`{old}` stands at {places:?}");
-    bytes[places[0]..][..new.len()].copy_from_slice(new.as_bytes());
+    let places: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(old)).collect();
+    assert_eq!(places.len(), 1, "`{}` stands at {places:?}", old.escape_ascii());
+    bytes[places[0]..][..new.len()].copy_from_slice(new);
 }
 
 // ---- ELF, 64-bit little endian -----------------------------------------------------------------------------------
@@ -177,6 +212,13 @@ pub(crate) const SUBSYSTEM: usize = 24 + 68;
 pub(crate) const DLL_CHARACTERISTICS: usize = 24 + 70;
 pub(crate) const BASE_RELOCATION_DIRECTORY: usize = 24 + 112 + 5 * 8;
 
+pub(crate) const SECTION_ALIGNMENT: usize = 24 + 32;
+pub(crate) const IMAGE_BASE: usize = 24 + 24;
+/// Of the data directory with that index.
+pub(crate) const fn directory(index: usize) -> usize {
+    24 + 112 + index * 8
+}
+
 pub(crate) const SECTION_CHARACTERISTICS: usize = 36;
 
 /// The offset of a field of the headers, counted from the `PE` signature.
@@ -192,6 +234,17 @@ pub(crate) fn pe_section(bytes: &[u8], name: &str) -> usize {
     wanted.resize(8, 0);
     let mut headers = (0..count).map(|index| first + index * 40);
     headers.find(|at| bytes[*at..].starts_with(&wanted)).expect("the section is in the fixture")
+}
+
+/// The file offset of an address relative to the image base.
+pub(crate) fn pe_offset(bytes: &[u8], address: u64) -> usize {
+    let first = pe(bytes, 24) + number(bytes, pe(bytes, 20), 2) as usize;
+    let count = number(bytes, pe(bytes, 6), 2) as usize;
+    let headers = (0..count).map(|index| first + index * 40);
+    let mut sections = headers.map(|at| [12, 16, 20].map(|field| number(bytes, at + field, 4)));
+    let section = sections.find(|[start, size, _]| (*start..start + size).contains(&address));
+    let [start, _, offset] = section.expect("the address is in a section of the fixture");
+    (offset + address - start) as usize
 }
 
 /// Writes the checksum of the file as it is: the sum of all 16-bit words with end-around carry, plus the size.

@@ -1,0 +1,80 @@
+//! What sort of PE file it is, where that decides which questions make sense.
+
+use inspect::facts::{Pe, PeSection};
+
+/// `IMAGE_SCN_MEM_EXECUTE`
+pub(crate) const EXECUTE: u32 = 0x2000_0000;
+
+/// Section names that packers, protectors and installers leave, as prefixes.
+const PACKERS: &[(&str, &str)] = &[
+    ("UPX", "UPX"),
+    (".UPX", "UPX"),
+    (".aspack", "ASPack"),
+    (".adata", "ASPack"),
+    ("ASPack", "ASPack"),
+    (".MPRESS", "MPRESS"),
+    (".petite", "Petite"),
+    ("PEC2", "PECompact"),
+    ("pec1", "PECompact"),
+    (".nsp", "NsPack"),
+    ("nsp0", "NsPack"),
+    (".themida", "Themida"),
+    (".winlice", "WinLicense"),
+    (".vmp", "VMProtect"),
+    (".enigma", "Enigma"),
+    (".ndata", "NSIS"),
+    ("_winzip_", "WinZip"),
+];
+
+/// Who packed the file, by what a packer cannot hide: its sections.
+pub(crate) fn packer(pe: &Pe) -> Option<(&PeSection, &'static str)> {
+    let named = pe.sections.iter().find_map(|section| {
+        let (_, packer) = PACKERS.iter().find(|(name, _)| section.name.starts_with(name))?;
+        Some((section, *packer))
+    });
+    // Renamed or not: code that is not in the file can only be written when the program runs.
+    let empty = |section: &&PeSection| {
+        section.characteristics & EXECUTE != 0 && section.raw_size == 0 && section.virtual_size != 0
+    };
+    named.or_else(|| Some((pe.sections.iter().find(empty)?, "an unknown packer")))
+}
+
+/// Why questions about the code's mitigations have no answer here.
+pub(crate) fn no_code_of_its_own(pe: &Pe) -> Option<String> {
+    const INTERMEDIATE_LANGUAGE_ONLY: u32 = 1;
+    if pe.entry == 0 && !pe.sections.iter().any(|section| section.characteristics & EXECUTE != 0) {
+        return Some("no code: resources only".to_owned());
+    }
+    if pe.clr.is_some_and(|clr| clr.flags & INTERMEDIATE_LANGUAGE_ONLY != 0) {
+        return Some(".NET code, which is compiled where it runs".to_owned());
+    }
+    let (_, packer) = packer(pe)?;
+    Some(format!("packed by {packer}: the code is not in the file to be looked at, see SW-PE-PACKER"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    fn said(change: impl FnOnce(&mut Pe)) -> String {
+        let mut facts = pe_facts();
+        change(pe_of(&mut facts));
+        no_code_of_its_own(pe_of(&mut facts)).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_cannot_be_asked_about_its_code_says_why() {
+        assert_eq!(said(|_| ()), "");
+        assert!(said(|pe| pe.sections[0].name = "UPX0".into()).contains("UPX"));
+        assert!(said(|pe| pe.sections[0].name = ".ndata".into()).contains("NSIS"));
+        assert!(said(|pe| pe.sections[0].raw_size = 0).contains("unknown packer"));
+        let resources = |pe: &mut Pe| {
+            pe.entry = 0;
+            pe.sections.remove(0);
+        };
+        assert!(said(resources).contains("resources only"));
+        let managed = inspect::facts::ClrHeader { runtime_version: (2, 5), flags: 1 };
+        assert!(said(|pe| pe.clr = Some(managed)).contains(".NET"));
+    }
+}

@@ -1,0 +1,67 @@
+//! SW-PE-EXPORTS: a program is not a library.
+
+use inspect::facts::Pe;
+
+use crate::matching::matches;
+use crate::rule::{Check, Judgement, Rule};
+use crate::{Policy, Subject};
+
+pub(crate) const RULE: Rule = Rule {
+    id: "SW-PE-EXPORTS",
+    summary: "a program exports nothing but what the policy names",
+    why: "What a program exports is a promise nobody meant: whole run-time libraries slip in, and other code begins to call them.",
+    fix: "link without `--export-all-symbols` and `__declspec(dllexport)`, or name it in `policy.exported-functions`",
+    references: &[
+        "PE/COFF specification, The .edata Section",
+        "GNU ld manual, Options specific to i386 PE targets: --exclude-all-symbols",
+    ],
+    check: Check::Pe(check),
+};
+
+/// `IMAGE_FILE_DLL`
+const DLL: u16 = 0x2000;
+
+fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
+    if pe.characteristics & DLL != 0 {
+        return Judgement::not_applicable("a library, which is there to export");
+    }
+    let known = |name: &str| policy.exported_functions.iter().any(|pattern| matches(pattern, name));
+    let named = pe.exports.iter().filter(|name| !known(name)).map(|name| format!("`{name}`"));
+    let mut wrong: Vec<_> = named.collect();
+    let nameless = u64::from(pe.export_count).saturating_sub(pe.exports.len() as u64);
+    if nameless > 0 {
+        wrong.push(format!("{nameless} by ordinal alone"));
+    }
+    let fine =
+        if pe.exports.is_empty() { "none".to_owned() } else { format!("{}, all named", pe.exports.len()) };
+    Judgement::none_wrong(&wrong, fine, "no exports but those named in the policy")
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::Outcome;
+
+    use super::*;
+    use crate::testing::*;
+
+    fn exporting(names: &[&str], count: u32, allowed: &[&str]) -> Judgement {
+        judge_pe(&RULE, |pe, policy| {
+            pe.exports = names.iter().collect();
+            pe.export_count = count;
+            policy.exported_functions = allowed.iter().map(|name| (*name).to_owned()).collect();
+        })
+    }
+
+    #[test]
+    fn an_export_without_permission_fails() {
+        assert_ends(&judge_pe(&RULE, |_, _| ()), Outcome::Pass, "none");
+        assert_ends(&exporting(&["answer"], 1, &[]), Outcome::Fail, "`answer`");
+        assert_ends(&exporting(&["NvOptimusEnablement"], 1, &["NvOptimus*"]), Outcome::Pass, "1, all named");
+        assert_ends(&exporting(&["answer"], 3, &["answer"]), Outcome::Fail, "2 by ordinal");
+        let library = judge_pe(&RULE, |pe, _| {
+            pe.characteristics |= DLL;
+            pe.exports.push("answer");
+        });
+        assert_ends(&library, Outcome::NotApplicable, "library");
+    }
+}

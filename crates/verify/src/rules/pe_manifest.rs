@@ -1,0 +1,70 @@
+//! SW-PE-MANIFEST: what Windows is told about the program.
+
+use inspect::facts::Pe;
+
+use crate::rule::{Check, Judgement, Rule, listed, listed_or_none};
+use crate::{Policy, Subject};
+
+pub(crate) const RULE: Rule = Rule {
+    id: "SW-PE-MANIFEST",
+    summary: "the manifest says what the policy asks",
+    why: "Without a manifest Windows guesses: it virtualizes files, scales windows, cuts paths at 260 characters and asks for an administrator by the file name.",
+    fix: "link a manifest that says it (`RT_MANIFEST`, number 1), or change `policy.manifest`",
+    references: &["Windows, SbsCs: Application manifests", "Windows, Menus and Other Resources: RT_MANIFEST"],
+    check: Check::Pe(check),
+};
+
+fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
+    if policy.manifest.is_empty() {
+        return Judgement::not_applicable("the policy asks for nothing in it");
+    }
+    let asked: Vec<_> = policy.manifest.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    let expected = format!("a manifest with {}", listed(&asked));
+    let Some(manifest) = pe.resources.as_ref().and_then(|resources| resources.manifests.first()) else {
+        return Judgement::fail("no manifest", expected);
+    };
+    let mut wrong = Vec::new();
+    for (name, value) in &policy.manifest {
+        let said = manifest.settings.iter().filter(|setting| setting.name == *name);
+        let said: Vec<_> = said.map(|setting| setting.value.as_str()).collect();
+        if !said.iter().any(|said| said.eq_ignore_ascii_case(value)) {
+            wrong.push(format!("{name} {}", listed_or_none(&said)));
+        }
+    }
+    Judgement::none_wrong(&wrong, listed(&asked), expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::Outcome;
+    use inspect::facts::{Manifest, ManifestSetting, Resources};
+
+    use super::*;
+    use crate::testing::*;
+
+    fn judge_settings(settings: &[(&str, &str)]) -> Judgement {
+        let setting = |(name, value): &(&str, &str)| ManifestSetting {
+            name: (*name).to_owned(),
+            value: (*value).to_owned(),
+        };
+        let settings = settings.iter().map(setting).collect();
+        judge_pe(&RULE, |pe, policy| {
+            let manifests = vec![Manifest { text: String::new(), settings }];
+            pe.resources = Some(Resources { manifests, ..Resources::default() });
+            policy.manifest.insert("requestedExecutionLevel".to_owned(), "asInvoker".to_owned());
+        })
+    }
+
+    #[test]
+    fn each_setting_asked_for_must_have_the_value() {
+        assert_ends(&judge_settings(&[("requestedExecutionLevel", "asInvoker")]), Outcome::Pass, "asInvoker");
+        let other = judge_settings(&[("requestedExecutionLevel", "requireAdministrator")]);
+        assert_ends(&other, Outcome::Fail, "requestedExecutionLevel requireAdministrator");
+        assert_ends(&judge_settings(&[("uiAccess", "asInvoker")]), Outcome::Fail, "none");
+        assert_ends(&judge_pe(&RULE, |_, _| ()), Outcome::NotApplicable, "policy");
+        let missing = judge_pe(&RULE, |_, policy| {
+            policy.manifest.insert("longPathAware".to_owned(), "true".to_owned());
+        });
+        assert_ends(&missing, Outcome::Fail, "no manifest");
+    }
+}
