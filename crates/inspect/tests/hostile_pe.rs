@@ -1,0 +1,276 @@
+//! Windows files made by hand, whose tables lie, run in circles or never end: an answer in bounded time.
+
+use std::time::{Duration, Instant};
+
+use inspect::Facts;
+use inspect::facts::{Binary, Pe, PeFunction, ResourceName};
+
+/// Where the only section is loaded, and where it is in the file.
+const ADDRESS: u32 = 0x1000;
+const IMAGE_BASE: u64 = 0x1_4000_0000;
+
+/// A PE32+ file of one section with `content`, whose data directories are `(index, address in the section, size)`.
+fn file(content: &[u8], directories: &[(usize, u32, u32)]) -> Vec<u8> {
+    file_of_sections(content, directories, 1)
+}
+
+/// The same with more sections, all but the first without bytes.
+fn file_of_sections(content: &[u8], directories: &[(usize, u32, u32)], sections: u16) -> Vec<u8> {
+    let headers = (0x80 + 24 + 240 + 40 * usize::from(sections)).next_multiple_of(0x200);
+    let mut bytes = vec![0; headers];
+    let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+    put(0, b"MZ");
+    put(0x3c, &0x80_u32.to_le_bytes());
+    put(0x80, b"PE\0\0");
+    put(0x84, &0x8664_u16.to_le_bytes());
+    put(0x86, &sections.to_le_bytes());
+    put(0x80 + 20, &240_u16.to_le_bytes());
+    let optional = 0x80 + 24;
+    put(optional, &0x20b_u16.to_le_bytes());
+    put(optional + 24, &IMAGE_BASE.to_le_bytes());
+    put(optional + 32, &0x1000_u32.to_le_bytes());
+    put(optional + 36, &0x200_u32.to_le_bytes());
+    put(optional + 60, &(headers as u32).to_le_bytes());
+    put(optional + 108, &16_u32.to_le_bytes());
+    for (index, address, size) in directories {
+        put(optional + 112 + 8 * index, &(ADDRESS + address).to_le_bytes());
+        put(optional + 116 + 8 * index, &size.to_le_bytes());
+    }
+    let size = content.len() as u32;
+    let behind = ADDRESS + size.next_multiple_of(0x1000);
+    for index in 0..u32::from(sections) {
+        let header = optional + 240 + 40 * index as usize;
+        let first = index == 0;
+        let (address, size) = if first { (ADDRESS, size) } else { (behind + index * 0x1000, 0) };
+        put(header, b".data\0\0\0");
+        put(header + 8, &(if first { size } else { 0x1000 }).to_le_bytes());
+        put(header + 12, &address.to_le_bytes());
+        put(header + 16, &size.to_le_bytes());
+        put(header + 20, &(if first { headers as u32 } else { 0 }).to_le_bytes());
+    }
+    bytes.extend_from_slice(content);
+    bytes
+}
+
+/// The facts, which must be there soon: a test build on a busy machine is some ten times slower than a release.
+#[track_caller]
+fn inspect(bytes: &[u8]) -> Facts {
+    let begun = Instant::now();
+    let facts = inspect::inspect(bytes).expect("the headers can be read");
+    inspect::dump(&facts);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    facts
+}
+
+fn pe(facts: &Facts) -> &Pe {
+    match &facts.binary {
+        Binary::Pe(pe) => pe,
+        Binary::Elf(_) => panic!("a PE file was made"),
+    }
+}
+
+#[track_caller]
+fn assert_says(facts: &Facts, words: &str) {
+    assert!(facts.anomalies.iter().any(|anomaly| anomaly.detail.contains(words)), "{:?}", facts.anomalies);
+}
+
+/// A resource directory with these `(name, offset)` entries, numbered ones only.
+fn resource_directory(entries: &[(u32, u32)]) -> Vec<u8> {
+    let mut bytes = vec![0; 14];
+    bytes.extend_from_slice(&(entries.len() as u16).to_le_bytes());
+    for (name, offset) in entries {
+        bytes.extend_from_slice(&name.to_le_bytes());
+        bytes.extend_from_slice(&offset.to_le_bytes());
+    }
+    bytes
+}
+
+const BELOW: u32 = 1 << 31;
+
+#[test]
+fn a_file_made_so_is_read_without_a_complaint() {
+    let facts = inspect(&file(&[0; 64], &[]));
+    assert!(facts.anomalies.is_empty(), "{:?}", facts.anomalies);
+}
+
+#[test]
+fn a_resource_tree_that_meets_itself_ends() {
+    let circle = resource_directory(&[(1, BELOW), (2, BELOW)]);
+    assert_says(&inspect(&file(&circle, &[(2, 0, 64)])), "reached twice");
+
+    // Six levels of a thousand entries each, which all name the next level: 10^18 leaves, read one by one.
+    let level = 16 + 8 * 1000_u32;
+    let mut content = Vec::new();
+    for index in 0..6 {
+        let next = BELOW | (level * (index + 1));
+        content.extend(resource_directory(&(0..1000).map(|name| (name, next)).collect::<Vec<_>>()));
+    }
+    let facts = inspect(&file(&content, &[(2, 0, content.len() as u32)]));
+    assert_says(&facts, "reached twice");
+}
+
+#[test]
+fn a_hundred_thousand_resources_hit_the_cap() {
+    let mut content = Vec::new();
+    let level = 16 + 8 * 50_000;
+    let branches: Vec<_> = (0..2).map(|index| (index, BELOW | (32 + level * index))).collect();
+    content.extend(resource_directory(&branches));
+    for _ in 0..2 {
+        content.extend(resource_directory(&(0..50_000).map(|name| (name, 0)).collect::<Vec<_>>()));
+    }
+    let facts = inspect(&file(&content, &[(2, 0, content.len() as u32)]));
+    assert_says(&facts, "not read further");
+    assert!(pe(&facts).resources.as_ref().unwrap().leaves.len() <= 1 << 16);
+}
+
+#[test]
+fn one_long_name_shared_by_all_is_kept_within_the_budget() {
+    let entries: Vec<_> = (0..60_000).map(|_| (BELOW | 0x10_0000, 0)).collect();
+    let mut content = resource_directory(&entries);
+    content.resize(0x10_0000, 0);
+    content.extend_from_slice(&u16::MAX.to_le_bytes());
+    content.resize(content.len() + 2 * usize::from(u16::MAX), b'a');
+    let facts = inspect(&file(&content, &[(2, 0, 64)]));
+    assert_says(&facts, "bytes of names in this file");
+    let leaves = &pe(&facts).resources.as_ref().unwrap().leaves;
+    let text: usize = leaves.iter().flat_map(|leaf| &leaf.path).map(size_of_name).sum();
+    assert!(text <= 32 << 20, "{text}");
+}
+
+fn size_of_name(name: &ResourceName) -> usize {
+    match name {
+        ResourceName::Text(text) => text.len(),
+        ResourceName::Number(_) => 0,
+    }
+}
+
+/// A resource of that type, with the directories above it.
+fn resource(kind: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut content = resource_directory(&[(kind, BELOW | 24)]);
+    content.extend(resource_directory(&[(1, BELOW | 48)]));
+    content.extend(resource_directory(&[(1033, 72)]));
+    content.extend_from_slice(&(ADDRESS + 88).to_le_bytes());
+    content.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    content.extend_from_slice(&[0; 8]);
+    content.extend_from_slice(bytes);
+    content
+}
+
+fn with_resource(kind: u32, bytes: &[u8]) -> Facts {
+    let content = resource(kind, bytes);
+    inspect(&file(&content, &[(2, 0, content.len() as u32)]))
+}
+
+#[test]
+fn manifests_that_are_deep_wide_or_no_xml_end() {
+    let facts = with_resource(24, b"<assembly><application><windowsSettings><longPathAware> true </longPathAware></windowsSettings></application></assembly>\0\0");
+    let settings = &pe(&facts).resources.as_ref().unwrap().manifests[0].settings;
+    assert_eq!((settings[0].name.as_str(), settings[0].value.as_str()), ("longPathAware", "true"));
+
+    assert_says(&with_resource(24, "<a>".repeat(80_000).as_bytes()), "not XML");
+    assert_says(&with_resource(24, format!("<a>{}</a>", "<b/>".repeat(50_000)).as_bytes()), "not XML");
+    assert_says(&with_resource(24, &[b' '; 300 << 10]), "not read");
+    let entities = b"<!DOCTYPE a [<!ENTITY b \"bbbbbbbb\"><!ENTITY c \"&b;&b;&b;&b;\">]><a>&c;&c;&c;</a>";
+    assert_says(&with_resource(24, entities), "not XML");
+    assert_says(&with_resource(24, b"<a></b>"), "not XML");
+}
+
+#[test]
+fn version_resources_whose_lengths_lie_end() {
+    let node = |length: u16, value: u16, key: &str, rest: &[u8]| {
+        let mut bytes = [length.to_le_bytes(), value.to_le_bytes(), [1, 0]].concat();
+        bytes.extend(key.encode_utf16().chain([0]).flat_map(u16::to_le_bytes));
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes.extend_from_slice(rest);
+        bytes
+    };
+    assert_says(&with_resource(16, &node(6, 0, "", &[])), "not a VS_VERSION_INFO");
+    assert_says(&with_resource(16, &node(0xffff, 0, "VS_VERSION_INFO", &[])), "not a VS_VERSION_INFO");
+    let inner = node(0xff, 0xffff, "StringFileInfo", &[]);
+    let length = node(0, 0, "VS_VERSION_INFO", &inner).len() as u16;
+    assert_says(&with_resource(16, &node(length, 0, "VS_VERSION_INFO", &inner)), "end outside of it");
+}
+
+#[test]
+fn a_list_of_callbacks_without_an_end_says_so() {
+    let mut content = vec![0; 40];
+    content[24..32].copy_from_slice(&(IMAGE_BASE + u64::from(ADDRESS) + 40).to_le_bytes());
+    for _ in 0..1000 {
+        content.extend_from_slice(&(IMAGE_BASE + u64::from(ADDRESS)).to_le_bytes());
+    }
+    let facts = inspect(&file(&content, &[(9, 0, 40)]));
+    assert_says(&facts, "does not end inside the file");
+    assert_eq!(pe(&facts).tls.as_ref().unwrap().callbacks.len(), 1000);
+}
+
+#[test]
+fn sixty_thousand_sections_do_not_multiply_with_the_imports() {
+    // One library, 300,000 functions of one name: each entry's address is looked up among the sections.
+    let mut content = vec![0; 64];
+    content[0..4].copy_from_slice(&(ADDRESS + 64).to_le_bytes());
+    content[12..16].copy_from_slice(&(ADDRESS + 48).to_le_bytes());
+    content[48..54].copy_from_slice(b"a.dll\0");
+    for _ in 0..300_000 {
+        content.extend_from_slice(&u64::from(ADDRESS + 46).to_le_bytes());
+    }
+    content.extend_from_slice(&[0; 8]);
+    let facts = inspect(&file_of_sections(&content, &[(1, 0, 40)], 65_000));
+    let imports = &pe(&facts).imports;
+    assert_eq!((imports.len(), imports[0].functions.len()), (1, 300_000));
+    assert_eq!(imports[0].functions[0], PeFunction::Name("a.dll".to_owned()));
+}
+
+#[test]
+fn delay_loaded_libraries_are_read_in_the_old_form_too() {
+    // Absolute addresses of 32 bits, as tools before Visual C++ 7 wrote them: here of an image base whose low half is 0x4000_0000.
+    let absolute = |offset: u32| (0x4000_0000 + ADDRESS + offset).to_le_bytes();
+    let mut content = vec![0; 64];
+    content[4..8].copy_from_slice(&absolute(64));
+    content[16..20].copy_from_slice(&absolute(80));
+    content.extend_from_slice(b"old.dll\0\0\0\0\0\0\0\0\0");
+    content.extend_from_slice(&(1_u64 << 63 | 7).to_le_bytes());
+    content.extend_from_slice(&[0; 8]);
+    let facts = inspect(&file(&content, &[(13, 0, 64)]));
+    let import = &pe(&facts).imports[0];
+    assert!(facts.anomalies.is_empty(), "{:?}", facts.anomalies);
+    assert_eq!((import.library.as_str(), import.delayed), ("old.dll", true));
+    assert_eq!(import.functions, [PeFunction::Ordinal(7)]);
+}
+
+#[test]
+fn certificates_that_are_none_say_so() {
+    // The certificate table's address is a file offset; the section begins at 0x200 of the file.
+    let certificates = |entry: &[u8], size: u32| {
+        let mut bytes = file(&[0; 64], &[]);
+        let at = bytes.len() as u32;
+        bytes.extend_from_slice(entry);
+        let directory = 0x80 + 24 + 112 + 8 * 4;
+        bytes[directory..directory + 4].copy_from_slice(&at.to_le_bytes());
+        bytes[directory + 4..directory + 8].copy_from_slice(&size.to_le_bytes());
+        inspect(&bytes)
+    };
+    let entry = |size: u32, body: &[u8]| [&size.to_le_bytes()[..], &[0, 2, 2, 0], body].concat();
+    assert_says(&certificates(&entry(0, &[]), 8), "does not fit");
+    assert_says(&certificates(&entry(1 << 30, &[]), 8), "does not fit");
+    assert_says(&certificates(&entry(24, &[0x30; 16]), 24), "not Authenticode");
+    // Sequences in sequences.
+    let deep: Vec<u8> =
+        (0..4000_u16).rev().flat_map(|left| [[0x30, 0x82], (4 * left).to_be_bytes()].concat()).collect();
+    assert_says(
+        &certificates(&entry(8 + deep.len() as u32, &deep), 8 + deep.len() as u32),
+        "not Authenticode",
+    );
+}
+
+#[test]
+fn overlapping_sections_and_shared_bytes_are_anomalies() {
+    let mut bytes = file_of_sections(&[0; 0x400], &[], 2);
+    let second = 0x80 + 24 + 240 + 40;
+    bytes[second + 12..second + 16].copy_from_slice(&0x1200_u32.to_le_bytes());
+    assert_says(&inspect(&bytes), "where another ends");
+    let mut bytes = file_of_sections(&[0; 0x400], &[], 2);
+    bytes[second + 16..second + 20].copy_from_slice(&0x200_u32.to_le_bytes());
+    let raw: [u8; 4] = bytes[second - 20..second - 16].try_into().unwrap();
+    bytes[second + 20..second + 24].copy_from_slice(&raw);
+    assert_says(&inspect(&bytes), "share bytes");
+}
