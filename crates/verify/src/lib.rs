@@ -11,6 +11,7 @@ mod policy;
 mod rule;
 mod rules;
 mod start_code;
+mod symbol_floor;
 mod sysroot;
 #[cfg(test)]
 mod testing;
@@ -20,7 +21,9 @@ use artifact::Report;
 use inspect::facts::Facts;
 
 pub use page::{OUTCOMES, rules_page};
-pub use policy::{DEFAULT_POLICY, Policy, PolicyOverrides, Requirement, SubsystemPolicy};
+pub use policy::{
+    ControlFlow, DEFAULT_POLICY, Policy, PolicyOverrides, Requirement, Secret, SubsystemPolicy,
+};
 pub use rule::Rule;
 pub use sysroot::SysrootPolicy;
 

@@ -26,10 +26,27 @@ pub struct Policy {
     pub glibc_floor: Option<String>,
     /// The newest libgcc_s version it may ask for, such as `4.2.0`; `None`: it must ask for none.
     pub libgcc_floor: Option<String>,
+    /// The newest `GLIBCXX_` version of libstdc++ it may ask for, such as `3.4.28`; `None`: it must ask for none.
+    pub glibcxx_floor: Option<String>,
+    /// The newest `CXXABI_` version of libstdc++ it may ask for, such as `1.3.12`; `None`: it must ask for none.
+    pub cxxabi_floor: Option<String>,
+    /// Symbols that may be newer than a floor because the devices have them all the same: `name`, `name@VERSION`, or
+    /// `@VERSION` for a version that no symbol asks for; a pattern ending in `*` is a prefix.
+    pub floor_exceptions: Vec<String>,
+    /// The newest kernel that an ELF file's ABI tag may ask for, such as `3.7.0`; `None`: any.
+    pub kernel_minimum: Option<String>,
     /// `EI_OSABI` values that may stand in an ELF header.
     pub os_abi: Vec<u8>,
     /// `DT_NEEDED` names that may be asked for; a name ending in `*` is a prefix.
     pub needed_libraries: Vec<String>,
+    /// Folders that `DT_RPATH` or `DT_RUNPATH` may name, such as `$ORIGIN/../lib`; one ending in `*` is a prefix.
+    pub rpath: Vec<String>,
+    /// The `DT_SONAME` a library must have; one ending in `*` is a prefix. `None`: not looked at.
+    pub soname: Option<String>,
+    /// Dynamic symbols that may be defined; a name ending in `*` is a prefix. `None`: not looked at.
+    pub exported_symbols: Option<Vec<String>>,
+    /// Undefined symbols that whoever loads an ELF file without libraries brings along; one ending in `*` is a prefix.
+    pub undefined_symbols: Vec<String>,
     /// DLLs that may be imported, in any case; a name ending in `*` is a prefix.
     pub imported_dlls: Vec<String>,
     /// The root folder (for PE: the folder of DLLs) in which all that is needed must be; `None`: nothing is looked for.
@@ -42,6 +59,14 @@ pub struct Policy {
     pub delay_loaded_dlls: Option<Vec<String>>,
     /// Functions that a PE program may export; a name ending in `*` is a prefix.
     pub exported_functions: Vec<String>,
+    /// Control-flow protections that the GNU property of an ELF file must announce.
+    pub control_flow: Vec<ControlFlow>,
+    /// Whether C and C++ in an ELF file must be compiled with a stack protector.
+    pub stack_protector: bool,
+    /// Whether C and C++ in an ELF file must call glibc's checked functions (`_FORTIFY_SOURCE`).
+    pub fortify: bool,
+    /// Whether an executable segment of an ELF file must hold code alone.
+    pub separate_code: bool,
     /// The PE subsystem.
     pub subsystem: SubsystemPolicy,
     /// Control flow guard of a PE file.
@@ -76,6 +101,10 @@ pub struct Policy {
     pub checksum: bool,
     /// How many bytes may follow the last part that the headers name.
     pub trailing_bytes: u64,
+    /// The largest size of the file, in bytes; `None`: any.
+    pub size_budget: Option<u64>,
+    /// Secrets to look for in all bytes. An empty list looks for none.
+    pub secrets: Vec<Secret>,
     /// Folders of this build that must not occur: workspace, cargo home, home, target folder. Given by the caller.
     pub build_paths: Vec<String>,
     /// Places on any build machine that must not occur; `*` is one folder's name.
@@ -108,6 +137,40 @@ pub enum Requirement {
     Required,
 }
 
+/// A protection of indirect jumps and of return addresses, as GNU properties name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ControlFlow {
+    /// x86: indirect branch tracking.
+    Ibt,
+    /// x86: shadow stack.
+    Shstk,
+    /// AArch64: branch target identification.
+    Bti,
+    /// AArch64: pointer authentication.
+    Pac,
+    /// AArch64: guarded control stack.
+    Gcs,
+}
+
+/// A kind of secret that can be told from its form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Secret {
+    /// A private key in PEM form (RFC 7468), with its base64 text.
+    PrivateKey,
+    /// An access key ID of Amazon Web Services: `AKIA` or `ASIA` and 16 more letters and digits.
+    AwsKey,
+    /// A token of GitHub: `ghp_`, `gho_`, `ghu_`, `ghs_`, `ghr_` and 36 more, or `github_pat_` and 82 more.
+    GithubToken,
+    /// A token of GitLab: `glpat-` and 20 more.
+    GitlabToken,
+    /// A token of Slack: `xoxb-`, `xoxp-`, `xoxa-`, `xoxr-`, `xoxs-` and digits.
+    SlackToken,
+    /// A key of Google's interfaces: `AIza` and 35 more.
+    GoogleKey,
+}
+
 /// What differs from the default. A list replaces the default's list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -116,10 +179,26 @@ pub struct PolicyOverrides {
     pub glibc_floor: Option<String>,
     /// See [`Policy::libgcc_floor`].
     pub libgcc_floor: Option<String>,
+    /// See [`Policy::glibcxx_floor`].
+    pub glibcxx_floor: Option<String>,
+    /// See [`Policy::cxxabi_floor`].
+    pub cxxabi_floor: Option<String>,
+    /// See [`Policy::floor_exceptions`].
+    pub floor_exceptions: Option<Vec<String>>,
+    /// See [`Policy::kernel_minimum`].
+    pub kernel_minimum: Option<String>,
     /// See [`Policy::os_abi`].
     pub os_abi: Option<Vec<u8>>,
     /// See [`Policy::needed_libraries`].
     pub needed_libraries: Option<Vec<String>>,
+    /// See [`Policy::rpath`].
+    pub rpath: Option<Vec<String>>,
+    /// See [`Policy::soname`].
+    pub soname: Option<String>,
+    /// See [`Policy::exported_symbols`].
+    pub exported_symbols: Option<Vec<String>>,
+    /// See [`Policy::undefined_symbols`].
+    pub undefined_symbols: Option<Vec<String>>,
     /// See [`Policy::imported_dlls`].
     pub imported_dlls: Option<Vec<String>>,
     /// See [`Policy::sysroot`].
@@ -132,6 +211,14 @@ pub struct PolicyOverrides {
     pub delay_loaded_dlls: Option<Vec<String>>,
     /// See [`Policy::exported_functions`].
     pub exported_functions: Option<Vec<String>>,
+    /// See [`Policy::control_flow`].
+    pub control_flow: Option<Vec<ControlFlow>>,
+    /// See [`Policy::stack_protector`].
+    pub stack_protector: Option<bool>,
+    /// See [`Policy::fortify`].
+    pub fortify: Option<bool>,
+    /// See [`Policy::separate_code`].
+    pub separate_code: Option<bool>,
     /// See [`Policy::subsystem`].
     pub subsystem: Option<SubsystemPolicy>,
     /// See [`Policy::control_flow_guard`].
@@ -166,6 +253,10 @@ pub struct PolicyOverrides {
     pub checksum: Option<bool>,
     /// See [`Policy::trailing_bytes`].
     pub trailing_bytes: Option<u64>,
+    /// See [`Policy::size_budget`].
+    pub size_budget: Option<u64>,
+    /// See [`Policy::secrets`].
+    pub secrets: Option<Vec<Secret>>,
     /// See [`Policy::path_patterns`].
     pub path_patterns: Option<Vec<String>>,
     /// See [`Policy::allowed_paths`].
@@ -190,14 +281,26 @@ impl Policy {
             interpreter: row.interpreter.map(str::to_owned),
             glibc_floor: row.glibc_floor.map(str::to_owned),
             libgcc_floor: None,
+            glibcxx_floor: None,
+            cxxabi_floor: None,
+            floor_exceptions: Vec::new(),
+            kernel_minimum: None,
             os_abi: Vec::new(),
             needed_libraries: Vec::new(),
+            rpath: Vec::new(),
+            soname: None,
+            exported_symbols: None,
+            undefined_symbols: Vec::new(),
             imported_dlls: Vec::new(),
             sysroot: None,
             unresolved_symbols: Vec::new(),
             system_dlls: Vec::new(),
             delay_loaded_dlls: None,
             exported_functions: Vec::new(),
+            control_flow: Vec::new(),
+            stack_protector: false,
+            fortify: false,
+            separate_code: false,
             subsystem: SubsystemPolicy::Any,
             control_flow_guard: Requirement::Optional,
             cet_compat: false,
@@ -215,6 +318,8 @@ impl Policy {
             timestamps: Vec::new(),
             checksum: true,
             trailing_bytes: 0,
+            size_budget: None,
+            secrets: Vec::new(),
             build_paths: Vec::new(),
             path_patterns: Vec::new(),
             allowed_paths: Vec::new(),
@@ -229,14 +334,26 @@ impl Policy {
         let PolicyOverrides {
             glibc_floor,
             libgcc_floor,
+            glibcxx_floor,
+            cxxabi_floor,
+            floor_exceptions,
+            kernel_minimum,
             os_abi,
             needed_libraries,
+            rpath,
+            soname,
+            exported_symbols,
+            undefined_symbols,
             imported_dlls,
             sysroot,
             unresolved_symbols,
             system_dlls,
             delay_loaded_dlls,
             exported_functions,
+            control_flow,
+            stack_protector,
+            fortify,
+            separate_code,
             subsystem,
             control_flow_guard,
             cet_compat,
@@ -254,19 +371,33 @@ impl Policy {
             timestamps,
             checksum,
             trailing_bytes,
+            size_budget,
+            secrets,
             path_patterns,
             allowed_paths,
         } = overrides;
         self.glibc_floor = glibc_floor.clone().or(self.glibc_floor);
         self.libgcc_floor = libgcc_floor.clone().or(self.libgcc_floor);
+        self.glibcxx_floor = glibcxx_floor.clone().or(self.glibcxx_floor);
+        self.cxxabi_floor = cxxabi_floor.clone().or(self.cxxabi_floor);
+        replace(&mut self.floor_exceptions, floor_exceptions);
+        self.kernel_minimum = kernel_minimum.clone().or(self.kernel_minimum);
         replace(&mut self.os_abi, os_abi);
         replace(&mut self.needed_libraries, needed_libraries);
+        replace(&mut self.rpath, rpath);
+        self.soname = soname.clone().or(self.soname);
+        self.exported_symbols = exported_symbols.clone().or(self.exported_symbols);
+        replace(&mut self.undefined_symbols, undefined_symbols);
         replace(&mut self.imported_dlls, imported_dlls);
         self.sysroot = sysroot.clone().or(self.sysroot);
         replace(&mut self.unresolved_symbols, unresolved_symbols);
         replace(&mut self.system_dlls, system_dlls);
         self.delay_loaded_dlls = delay_loaded_dlls.clone().or(self.delay_loaded_dlls);
         replace(&mut self.exported_functions, exported_functions);
+        replace(&mut self.control_flow, control_flow);
+        replace(&mut self.stack_protector, stack_protector);
+        replace(&mut self.fortify, fortify);
+        replace(&mut self.separate_code, separate_code);
         replace(&mut self.subsystem, subsystem);
         replace(&mut self.control_flow_guard, control_flow_guard);
         replace(&mut self.cet_compat, cet_compat);
@@ -284,6 +415,8 @@ impl Policy {
         replace(&mut self.timestamps, timestamps);
         replace(&mut self.checksum, checksum);
         replace(&mut self.trailing_bytes, trailing_bytes);
+        self.size_budget = size_budget.or(self.size_budget);
+        replace(&mut self.secrets, secrets);
         replace(&mut self.path_patterns, path_patterns);
         replace(&mut self.allowed_paths, allowed_paths);
         self

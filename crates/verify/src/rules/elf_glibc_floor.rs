@@ -2,8 +2,8 @@
 
 use inspect::facts::Elf;
 
-use super::elf_libgcc_floor::{Demand, demands};
-use crate::rule::{Check, Judgement, Rule, listed, listed_or_none};
+use crate::rule::{Check, Judgement, Rule};
+use crate::symbol_floor::{Family, Meaning, demands};
 use crate::version::Version;
 use crate::{Policy, Subject};
 
@@ -20,62 +20,23 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(elf: &Elf, _: &Subject, policy: &Policy) -> Judgement {
-    let demands = demands(elf, "GLIBC_");
-    let Some(floor) = &policy.glibc_floor else {
-        let asked: Vec<_> = demands.iter().map(Demand::to_string).collect();
-        return Judgement::require(demands.is_empty(), listed_or_none(&asked), "no glibc symbol");
-    };
-    let expected = format!("nothing newer than GLIBC_{floor}");
-    let Some(limit) = Version::parse(floor) else {
-        return Judgement::cannot_tell(
-            "not looked at",
-            format!("a floor like 2.31; the policy says `{floor}`"),
-        );
-    };
-    if demands.is_empty() && elf.needed.iter().any(|library| library == "libc.so.6") {
-        return Judgement::cannot_tell("needs libc.so.6 without naming any version", expected);
+    let needs_libc = elf.needed.iter().any(|library| library == "libc.so.6");
+    if policy.glibc_floor.is_some() && needs_libc && demands(elf, GLIBC.prefix).is_empty() {
+        return Judgement::cannot_tell("needs libc.so.6 without naming any version", "a version of glibc");
     }
-    let (mut highest, mut above, mut unclear) = (None, Vec::new(), Vec::new());
-    for demand in &demands {
-        match meaning(demand.version) {
-            Meaning::Since(_) if demand.weak => {}
-            Meaning::Since(version) => {
-                if version > limit {
-                    above.push(demand.to_string());
-                }
-                highest = highest.max(Some(version));
-            }
-            Meaning::Never => above.push(demand.to_string()),
-            Meaning::Unknown => unclear.push(demand.to_string()),
-        }
-    }
-    if !above.is_empty() {
-        return Judgement::fail(listed(&above), expected);
-    }
-    if !unclear.is_empty() {
-        return Judgement::cannot_tell(format!("unknown version {}", listed(&unclear)), expected);
-    }
-    let highest = highest.map_or("no version".to_owned(), |version| format!("GLIBC_{version}"));
-    let weak: Vec<_> = demands.iter().filter(|demand| demand.weak).map(|demand| demand.version).collect();
-    let weak = if weak.is_empty() { String::new() } else { format!("; weakly also {}", listed(&weak)) };
-    Judgement::pass(format!("{highest}{weak}"), expected)
+    GLIBC.judge(elf, policy.glibc_floor.as_deref(), &policy.floor_exceptions)
 }
 
-enum Meaning {
-    /// In every glibc since this one.
-    Since(Version),
-    /// Private to one build of glibc.
-    Never,
-    Unknown,
-}
+const GLIBC: Family = Family { prefix: "GLIBC_", without_number };
 
-fn meaning(name: &str) -> Meaning {
+/// Markers without a number: the glibc that first defines each.
+fn without_number(name: &str) -> Option<Meaning> {
+    let since = |version| Version::parse(version).map(Meaning::Since);
     match name {
-        // Markers without a number: the glibc that first defines each.
-        "GLIBC_ABI_DT_RELR" => Meaning::Since(Version::parse("2.36").expect("digits and a dot")),
-        "GLIBC_ABI_GNU2_TLS" => Meaning::Since(Version::parse("2.42").expect("digits and a dot")),
-        "GLIBC_PRIVATE" => Meaning::Never,
-        _ => name.strip_prefix("GLIBC_").and_then(Version::parse).map_or(Meaning::Unknown, Meaning::Since),
+        "GLIBC_ABI_DT_RELR" => since("2.36"),
+        "GLIBC_ABI_GNU2_TLS" => since("2.42"),
+        "GLIBC_PRIVATE" => Some(Meaning::Never),
+        _ => None,
     }
 }
 
@@ -120,6 +81,36 @@ mod tests {
             elf.versions_needed[1].versions[0].name = "GLIBC_2.34".to_owned();
         });
         assert_ends(&weak, Outcome::Pass, "weakly also GLIBC_2.34");
+        let with = |flags, weak| {
+            judge_elf(&RULE, |elf, _| {
+                elf.versions_needed[1].versions[0].name = "GLIBC_2.34".to_owned();
+                elf.versions_needed[1].versions[0].flags = flags;
+                elf.imports[1].version = Some("GLIBC_2.34".into());
+                elf.imports[1].weak = weak;
+            })
+        };
+        assert_ends(&with(2, true), Outcome::Pass, "weakly also GLIBC_2.34");
+        assert_ends(&with(2, false), Outcome::Fail, "GLIBC_2.34 (write)");
+        assert_ends(&with(0, true), Outcome::Fail, "hard although each symbol is weak");
+    }
+
+    #[test]
+    fn an_exception_names_the_symbol_or_the_version_without_one() {
+        let judge = |name: &str, exception: &str| {
+            judge_elf(&RULE, |elf, policy| {
+                elf.versions_needed[1].versions[0].name = name.to_owned();
+                if !name.contains("ABI") {
+                    elf.imports[1].version = Some(name.into());
+                }
+                policy.floor_exceptions = vec![exception.to_owned()];
+            })
+        };
+        assert_ends(&judge("GLIBC_2.34", "write"), Outcome::Pass, "exception also GLIBC_2.34 (write)");
+        assert_ends(&judge("GLIBC_2.34", "write@GLIBC_2.34"), Outcome::Pass, "exception");
+        assert_ends(&judge("GLIBC_2.34", "write@GLIBC_2.33"), Outcome::Fail, "GLIBC_2.34 (write)");
+        assert_ends(&judge("GLIBC_2.34", "read"), Outcome::Fail, "GLIBC_2.34 (write)");
+        assert_ends(&judge("GLIBC_ABI_DT_RELR", "@GLIBC_ABI_DT_RELR"), Outcome::Pass, "exception");
+        assert_ends(&judge("GLIBC_ABI_DT_RELR", "write"), Outcome::Fail, "DT_RELR");
     }
 
     #[test]

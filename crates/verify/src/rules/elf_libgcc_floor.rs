@@ -1,15 +1,10 @@
 //! SW-ELF-LIBGCC-FLOOR: the unwinder of every distribution is new enough.
 
-use std::fmt;
+use inspect::facts::Elf;
 
-use inspect::facts::{Elf, ElfImport};
-
-use crate::rule::{Check, Judgement, Rule, listed, listed_or_none};
-use crate::version::Version;
+use crate::rule::{Check, Judgement, Rule};
+use crate::symbol_floor::Family;
 use crate::{Policy, Subject};
-
-/// `VER_FLG_WEAK`: the loader does not mind when the version is missing.
-const WEAK: u16 = 2;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-LIBGCC-FLOOR",
@@ -21,63 +16,10 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(elf: &Elf, _: &Subject, policy: &Policy) -> Judgement {
-    let demands = demands(elf, "GCC_");
-    let Some(floor) = &policy.libgcc_floor else {
-        let asked: Vec<_> = demands.iter().map(Demand::to_string).collect();
-        return Judgement::require(demands.is_empty(), listed_or_none(&asked), "no libgcc_s symbol");
-    };
-    let expected = format!("nothing newer than GCC_{floor}");
-    let Some(limit) = Version::parse(floor) else {
-        return Judgement::cannot_tell(
-            "not looked at",
-            format!("a floor like 4.2.0; the policy says `{floor}`"),
-        );
-    };
-    let parsed = |demand: &Demand| demand.version.strip_prefix("GCC_").and_then(Version::parse);
-    let hard: Vec<_> = demands.iter().filter(|demand| !demand.weak).collect();
-    let named = |wrong: Vec<&&Demand>| wrong.iter().map(|demand| demand.to_string()).collect::<Vec<_>>();
-    let above =
-        named(hard.iter().filter(|demand| parsed(demand).is_some_and(|asked| asked > limit)).collect());
-    if !above.is_empty() {
-        return Judgement::fail(listed(&above), expected);
-    }
-    let unclear = named(hard.iter().filter(|demand| parsed(demand).is_none()).collect());
-    if !unclear.is_empty() {
-        return Judgement::cannot_tell(format!("unknown version {}", listed(&unclear)), expected);
-    }
-    let highest = hard.iter().filter_map(|demand| parsed(demand)).max();
-    Judgement::pass(highest.map_or("no version".to_owned(), |version| format!("GCC_{version}")), expected)
+    LIBGCC.judge(elf, policy.libgcc_floor.as_deref(), &policy.floor_exceptions)
 }
 
-/// One version that a file asks of a library, and who in the file asks.
-pub(super) struct Demand<'a> {
-    pub(super) version: &'a str,
-    pub(super) weak: bool,
-    symbols: Vec<&'a str>,
-}
-
-/// Every version needed whose name begins with `family`, from whatever library.
-pub(super) fn demands<'a>(elf: &'a Elf, family: &str) -> Vec<Demand<'a>> {
-    let needs = elf.versions_needed.iter().flat_map(|need| &need.versions);
-    let of_family = needs.filter(|need| need.name.starts_with(family));
-    of_family
-        .map(|need| {
-            let bound = |import: &&ElfImport| import.version.as_deref() == Some(need.name.as_str());
-            let imports = elf.imports.iter().filter(bound);
-            let symbols = imports.map(|import| import.name.as_str()).take(11).collect();
-            Demand { version: &need.name, weak: need.flags & WEAK != 0, symbols }
-        })
-        .collect()
-}
-
-impl fmt::Display for Demand<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.symbols.is_empty() {
-            true => formatter.write_str(self.version),
-            false => write!(formatter, "{} ({})", self.version, listed(&self.symbols)),
-        }
-    }
-}
+const LIBGCC: Family = Family { prefix: "GCC_", without_number: |_| None };
 
 #[cfg(test)]
 mod tests {

@@ -21,16 +21,39 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Elf(check),
 };
 
-fn check(elf: &Elf, _: &Subject, _: &Policy) -> Judgement {
+fn check(elf: &Elf, subject: &Subject, _: &Policy) -> Judgement {
     let expected = "PT_GNU_STACK without PF_X";
-    let stacks: Vec<_> = elf.segments.iter().filter(|segment| segment.kind == PT_GNU_STACK).collect();
-    match stacks.as_slice() {
-        [] => Judgement::fail("no PT_GNU_STACK", expected),
-        [stack] => {
+    let stacks = elf.segments.iter().enumerate().filter(|(_, segment)| segment.kind == PT_GNU_STACK);
+    match stacks.collect::<Vec<_>>().as_slice() {
+        [] => Judgement::fail(format!("no PT_GNU_STACK: {}", without_header(elf.machine)), expected),
+        [(index, stack)] => {
             let observed = format!("PT_GNU_STACK with p_flags {:#x}", stack.flags);
-            Judgement::require(stack.flags & PF_X == 0, observed, expected)
+            if stack.flags & PF_X == 0 {
+                return Judgement::pass(observed, expected);
+            }
+            let size = u64::from(elf.program_header_entry_size);
+            let header = elf.program_header_offset.saturating_add(*index as u64 * size);
+            Judgement::fail(observed, expected).at(subject.bytes, header, size)
         }
         several => Judgement::cannot_tell(format!("{} PT_GNU_STACK headers", several.len()), expected),
+    }
+}
+
+/// What a system does where no header says anything: the kernel for the first stack and, on some processors, for all that
+/// can be read (`elf_read_implies_exec`), glibc for the stacks of threads (`DEFAULT_STACK_PERMS`).
+fn without_header(machine: u16) -> &'static str {
+    match machine {
+        // EM_X86_64
+        62 => {
+            "the first stack is not executable since Linux 5.8, glibc makes every thread's stack executable"
+        }
+        // EM_AARCH64
+        183 => "before Linux 5.8 all that can be read is executable; since then, and in glibc, no stack is",
+        // EM_386, EM_ARM
+        3 | 40 => "Linux makes all that can be read executable, glibc every thread's stack",
+        // EM_PPC64
+        21 => "the first stack is the kernel's choice, glibc makes no stack executable",
+        _ => "glibc makes the stacks executable on most processors",
     }
 }
 

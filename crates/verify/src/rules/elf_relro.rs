@@ -78,7 +78,7 @@ fn written_while_loading(elf: &Elf) -> Vec<(String, u64, u64)> {
     }));
     // Three reserved words begin the table that DT_PLTGOT points to.
     let table = elf.dynamic.iter().filter(|entry| entry.tag == DT_PLTGOT);
-    parts.extend(table.map(|entry| ("DT_PLTGOT".to_owned(), entry.value, 24)));
+    parts.extend(table.map(|entry| ("DT_PLTGOT".to_owned(), entry.value, 3 * u64::from(elf.class / 8))));
     parts
 }
 

@@ -2,7 +2,8 @@
 
 use inspect::facts::Elf;
 
-use crate::rule::{Check, Judgement, Rule};
+use crate::matching::matches;
+use crate::rule::{Check, Judgement, Rule, listed, listed_or_none};
 use crate::{Policy, Subject};
 
 const DT_RPATH: i64 = 15;
@@ -22,15 +23,44 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Elf(check),
 };
 
-fn check(elf: &Elf, _: &Subject, _: &Policy) -> Judgement {
-    let mut found = Vec::new();
+fn check(elf: &Elf, _: &Subject, policy: &Policy) -> Judgement {
+    let (mut found, mut wrong) = (Vec::new(), Vec::new());
     for (tag, name, text) in [(DT_RPATH, "DT_RPATH", &elf.rpath), (DT_RUNPATH, "DT_RUNPATH", &elf.runpath)] {
         // The entry counts also where its text cannot be read.
-        if text.is_some() || elf.dynamic.iter().any(|entry| entry.tag == tag) {
-            found.push(format!("{name} `{}`", text.as_deref().unwrap_or_default()));
+        if text.is_none() && elf.dynamic.iter().all(|entry| entry.tag != tag) {
+            continue;
+        }
+        let text = text.as_deref().unwrap_or_default();
+        found.push(format!("{name} `{text}`"));
+        for folder in text.split(':') {
+            if folder.is_empty() {
+                wrong.push(format!("{name} `{text}`: an empty element is the current folder"));
+            } else if !allowed(folder, &policy.rpath) {
+                wrong.push(format!("{name} `{folder}`"));
+            }
         }
     }
-    Judgement::none_wrong(&found, "none", "neither DT_RPATH nor DT_RUNPATH")
+    if found.len() == 2 {
+        wrong.push("both tags, of which loaders take one: DT_RUNPATH".to_owned());
+    }
+    let expected = match policy.rpath.as_slice() {
+        [] => "neither DT_RPATH nor DT_RUNPATH".to_owned(),
+        folders => format!("one tag, and in it nothing but {}", listed(folders)),
+    };
+    Judgement::none_wrong(&wrong, listed_or_none(&found), expected)
+}
+
+/// Whether the policy names the folder. `${ORIGIN}` and `$ORIGIN` are the same; what a pattern's star stands for must not
+/// climb out of the folder before it.
+fn allowed(folder: &str, patterns: &[String]) -> bool {
+    let folder = folder.replace("${ORIGIN}", "$ORIGIN");
+    let folder = folder.trim_end_matches('/');
+    patterns.iter().any(|pattern| {
+        let climbs = pattern.strip_suffix('*').is_some_and(|start| {
+            folder.strip_prefix(start).is_some_and(|rest| rest.split('/').any(|part| part == ".."))
+        });
+        matches(pattern.trim_end_matches('/'), folder) && !climbs
+    })
 }
 
 #[cfg(test)]
@@ -55,5 +85,34 @@ mod tests {
             Outcome::Fail,
             "DT_RUNPATH",
         );
+    }
+
+    #[test]
+    fn the_policy_names_folders_one_by_one() {
+        let with = |runpath: &str| {
+            judge_elf(&RULE, |elf, policy| {
+                elf.runpath = Some(runpath.to_owned());
+                policy.rpath = vec!["$ORIGIN".to_owned(), "$ORIGIN/../lib".to_owned(), "/opt/x/*".to_owned()];
+            })
+        };
+        for fine in ["$ORIGIN", "${ORIGIN}/../lib/", "/opt/x/lib", "$ORIGIN:/opt/x/lib"] {
+            assert_ends(&with(fine), Outcome::Pass, fine);
+        }
+        for wrong in ["$ORIGIN/..", "/opt/x/../../tmp", "lib", "/tmp"] {
+            assert_ends(&with(wrong), Outcome::Fail, wrong);
+        }
+        for empty in ["", ":$ORIGIN", "$ORIGIN:", "$ORIGIN::/opt/x/lib"] {
+            assert_ends(&with(empty), Outcome::Fail, "an empty element is the current folder");
+        }
+    }
+
+    #[test]
+    fn both_tags_fail_whatever_they_name() {
+        let both = judge_elf(&RULE, |elf, policy| {
+            policy.rpath = vec!["$ORIGIN".to_owned()];
+            elf.runpath = Some("$ORIGIN".to_owned());
+            elf.rpath = Some("$ORIGIN".to_owned());
+        });
+        assert_ends(&both, Outcome::Fail, "both tags");
     }
 }

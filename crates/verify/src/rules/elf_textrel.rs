@@ -1,8 +1,8 @@
 //! SW-ELF-TEXTREL: the loader need not write into code.
 
-use inspect::facts::Elf;
+use inspect::facts::{Elf, TextRelocation};
 
-use crate::rule::{Check, Judgement, Rule};
+use crate::rule::{Check, Judgement, Rule, listed};
 use crate::{Policy, Subject};
 
 const DT_TEXTREL: i64 = 22;
@@ -22,7 +22,7 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Elf(check),
 };
 
-fn check(elf: &Elf, _: &Subject, _: &Policy) -> Judgement {
+fn check(elf: &Elf, subject: &Subject, _: &Policy) -> Judgement {
     let mut tags = Vec::new();
     for entry in &elf.dynamic {
         match entry.tag {
@@ -33,7 +33,26 @@ fn check(elf: &Elf, _: &Subject, _: &Policy) -> Judgement {
             _ => {}
         }
     }
-    Judgement::none_wrong(&tags, "none", "neither DT_TEXTREL nor DF_TEXTREL")
+    let expected = "neither DT_TEXTREL nor DF_TEXTREL";
+    if tags.is_empty() {
+        return Judgement::pass("none", expected);
+    }
+    let relocations = &elf.marks.text_relocations;
+    let told: Vec<_> = relocations.first.iter().map(told).collect();
+    let which = match relocations.count {
+        0 => "none of the relocations is into read-only memory".to_owned(),
+        count => format!("{count} relocations into read-only memory: {}", listed(&told)),
+    };
+    let judgement = Judgement::fail(format!("{}; {which}", tags.join(", ")), expected);
+    relocations
+        .first
+        .iter()
+        .fold(judgement, |judgement, relocation| judgement.at(subject.bytes, relocation.file_offset, 8))
+}
+
+fn told(relocation: &TextRelocation) -> String {
+    let symbol = relocation.symbol.as_ref().map(|symbol| format!(" for `{symbol}`")).unwrap_or_default();
+    format!("type {} at {:#x}{symbol}", relocation.kind, relocation.address)
 }
 
 #[cfg(test)]
@@ -55,6 +74,22 @@ mod tests {
             &judge_elf(&RULE, |elf, _| elf.dynamic[0].value |= 4),
             Outcome::Fail,
             "DF_TEXTREL in 0xc",
+        );
+    }
+
+    #[test]
+    fn the_relocations_and_their_symbols_are_named() {
+        let judgement = judge_elf(&RULE, |elf, _| {
+            elf.dynamic.push(dynamic(22, 0));
+            elf.marks.text_relocations.count = 1;
+            let symbol = Some("table".to_owned());
+            let relocation = TextRelocation { address: 0x1004, file_offset: 0x1004, kind: 257, symbol };
+            elf.marks.text_relocations.first.push(relocation);
+        });
+        assert_ends(
+            &judgement,
+            Outcome::Fail,
+            "1 relocations into read-only memory: type 257 at 0x1004 for `table`",
         );
     }
 }

@@ -3,19 +3,32 @@
 mod build_id;
 mod build_paths;
 mod class;
+mod elf_abi_flags;
 mod elf_bind_now;
+mod elf_branch_protection;
+mod elf_cet;
 mod elf_closure;
+mod elf_cxx_floor;
+mod elf_exports;
+mod elf_fortify;
 mod elf_glibc_floor;
 mod elf_interpreter;
+mod elf_kernel_minimum;
 mod elf_libgcc_floor;
 mod elf_needed;
 mod elf_nx_stack;
 mod elf_os_abi;
+mod elf_packer;
 mod elf_pie;
 mod elf_relro;
 mod elf_rpath;
+mod elf_section_map;
 mod elf_self_relocation;
+mod elf_separate_code;
+mod elf_soname;
+mod elf_stack_protector;
 mod elf_textrel;
+mod elf_undefined;
 mod elf_wx_segments;
 mod format;
 mod machine;
@@ -49,7 +62,9 @@ mod pe_tls_callbacks;
 mod pe_version_resource;
 mod readable;
 mod second_opinion;
+mod secrets;
 mod sections;
+mod size_budget;
 mod stripped;
 mod trailing_bytes;
 mod wx_sections;
@@ -64,12 +79,18 @@ pub(crate) const ALL: &[Rule] = &[
     machine::RULE,
     class::RULE,
     elf_os_abi::RULE,
+    elf_abi_flags::RULE,
     elf_interpreter::RULE,
     elf_glibc_floor::RULE,
     elf_libgcc_floor::RULE,
+    elf_cxx_floor::RULE,
+    elf_kernel_minimum::RULE,
     elf_needed::RULE,
+    elf_undefined::RULE,
     elf_rpath::RULE,
     elf_closure::RULE,
+    elf_soname::RULE,
+    elf_exports::RULE,
     pe_imports::RULE,
     pe_closure::RULE,
     pe_delay_imports::RULE,
@@ -82,6 +103,12 @@ pub(crate) const ALL: &[Rule] = &[
     elf_bind_now::RULE,
     elf_textrel::RULE,
     elf_wx_segments::RULE,
+    elf_section_map::RULE,
+    elf_separate_code::RULE,
+    elf_cet::RULE,
+    elf_branch_protection::RULE,
+    elf_stack_protector::RULE,
+    elf_fortify::RULE,
     pe_dynamic_base::RULE,
     pe_high_entropy::RULE,
     pe_image_base::RULE,
@@ -99,6 +126,7 @@ pub(crate) const ALL: &[Rule] = &[
     sections::RULE,
     stripped::RULE,
     build_paths::RULE,
+    secrets::RULE,
     build_id::RULE,
     pe_timestamps::RULE,
     pe_checksum::RULE,
@@ -111,6 +139,8 @@ pub(crate) const ALL: &[Rule] = &[
     pe_signature_chain::RULE,
     pe_signature_timestamp::RULE,
     trailing_bytes::RULE,
+    size_budget::RULE,
+    elf_packer::RULE,
 ];
 
 #[cfg(test)]

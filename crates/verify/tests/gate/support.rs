@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use artifact::Target;
-use seaworthy_verify::{Policy, Requirement, SysrootPolicy};
+use seaworthy_verify::{ControlFlow, Policy, Requirement, Secret, SysrootPolicy};
 
 /// A passing file of `fixtures/`, see `make.sh` there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,22 +15,30 @@ pub(crate) enum Fixture {
     Zig,
     Freestanding,
     Console,
+    /// A glibc program whose every object was compiled with every protection.
+    Protected,
+    /// An x86-64 program with control-flow enforcement.
+    ControlFlow,
     /// The same as `Glibc`, with a root folder that has what it needs.
     InRoot,
     /// The same as `Console`, with a folder that has no DLL.
     InFolder,
+    /// A Windows program linked with every protection.
     Hardened,
+    /// A signed Windows program.
     Signed,
 }
 
 impl Fixture {
-    pub(crate) const ALL: [Fixture; 10] = [
+    pub(crate) const ALL: [Fixture; 12] = [
         Fixture::Glibc,
         Fixture::Musl,
         Fixture::MuslX86,
         Fixture::Zig,
         Fixture::Freestanding,
         Fixture::Console,
+        Fixture::Protected,
+        Fixture::ControlFlow,
         Fixture::InRoot,
         Fixture::InFolder,
         Fixture::Hardened,
@@ -44,6 +52,8 @@ impl Fixture {
             Fixture::MuslX86 => "x86_64-musl",
             Fixture::Zig => "x86_64-musl-zig",
             Fixture::Freestanding => "x86_64-freestanding",
+            Fixture::Protected => "aarch64-hardened",
+            Fixture::ControlFlow => "x86_64-control-flow",
             Fixture::Console | Fixture::InFolder => "x86_64-console.exe",
             Fixture::Hardened => "x86_64-hardened.exe",
             Fixture::Signed => "x86_64-signed.exe",
@@ -60,8 +70,25 @@ impl Fixture {
             Fixture::Glibc => {
                 let mut policy = Policy::for_target(Target::Aarch64Linux);
                 policy.glibc_floor = Some("2.34".to_owned());
+                policy.kernel_minimum = Some("3.7.0".to_owned());
                 policy
             }
+            Fixture::Protected => Policy {
+                control_flow: vec![ControlFlow::Bti, ControlFlow::Pac],
+                stack_protector: true,
+                fortify: true,
+                separate_code: true,
+                exported_symbols: Some(Vec::new()),
+                secrets: vec![Secret::AwsKey],
+                size_budget: Some(200_000),
+                // Room for what the size budget and the packer's sign are tried with.
+                trailing_bytes: 4096,
+                ..Policy::for_target(Target::Aarch64Linux)
+            },
+            Fixture::ControlFlow => Policy {
+                control_flow: vec![ControlFlow::Ibt, ControlFlow::Shstk],
+                ..Policy::for_target(Target::X86_64LinuxMusl)
+            },
             Fixture::Musl => Policy::for_target(Target::Aarch64LinuxMusl),
             Fixture::MuslX86 | Fixture::Zig | Fixture::Freestanding => {
                 Policy::for_target(Target::X86_64LinuxMusl)
@@ -155,6 +182,7 @@ pub(crate) const EI_OSABI: usize = 7;
 pub(crate) const E_TYPE: usize = 16;
 pub(crate) const E_MACHINE: usize = 18;
 pub(crate) const E_ENTRY: usize = 24;
+pub(crate) const E_FLAGS: usize = 48;
 
 pub(crate) const PT_LOAD: u64 = 1;
 pub(crate) const PT_DYNAMIC: u64 = 2;
@@ -165,6 +193,10 @@ pub(crate) const P_FLAGS: usize = 4;
 pub(crate) const P_MEMSZ: usize = 40;
 
 pub(crate) const SH_FLAGS: usize = 8;
+pub(crate) const SH_OFFSET: usize = 24;
+
+/// From a property note to the bits of its first property: note header, name, type and size.
+pub(crate) const PROPERTY_BITS: usize = 12 + 4 + 4 + 4;
 
 /// Offsets of the program headers of a type.
 pub(crate) fn segments(bytes: &[u8], kind: u64) -> Vec<usize> {

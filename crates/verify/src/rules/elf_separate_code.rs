@@ -1,0 +1,107 @@
+//! SW-ELF-SEPARATE-CODE: what is executable is code alone.
+
+use inspect::facts::{Elf, ElfSegment};
+
+use crate::rule::{Check, Judgement, Rule};
+use crate::{Policy, Subject};
+
+const PT_LOAD: u32 = 1;
+const PF_X: u32 = 1;
+const SHF_ALLOC: u64 = 2;
+const SHF_EXECINSTR: u64 = 4;
+/// Parts that are data whatever sections say: dynamic entries, interpreter, notes, unwind tables.
+const DATA: [(u32, &str); 4] =
+    [(2, "PT_DYNAMIC"), (3, "PT_INTERP"), (4, "PT_NOTE"), (0x6474_e550, "PT_GNU_EH_FRAME")];
+
+pub(crate) const RULE: Rule = Rule {
+    id: "SW-ELF-SEPARATE-CODE",
+    summary: "what is executable is code alone",
+    why: "Tables and strings in an executable segment are bytes an attacker can jump into.",
+    fix: "link with `-z separate-code` (GNU ld does so by itself for x86 only) or with lld",
+    references: &["GNU binutils, ld -z separate-code", "CWE-693: Protection Mechanism Failure"],
+    check: Check::Elf(check),
+};
+
+fn check(elf: &Elf, subject: &Subject, policy: &Policy) -> Judgement {
+    if !policy.separate_code {
+        return Judgement::not_applicable("the policy lets data lie among code");
+    }
+    let expected = "no data in an executable segment";
+    let code: Vec<_> =
+        elf.segments.iter().filter(|segment| segment.kind == PT_LOAD && segment.flags & PF_X != 0).collect();
+    if code.is_empty() {
+        return Judgement::cannot_tell("no executable segment", expected);
+    }
+    let among_code = |address: u64| {
+        let inside = |segment: &&&ElfSegment| {
+            address.checked_sub(segment.virtual_address).is_some_and(|inside| inside < segment.memory_size)
+        };
+        code.iter().any(|segment| inside(&segment))
+    };
+    let mut wrong = Vec::new();
+    let mut places = Vec::new();
+    if code.iter().any(|segment| segment.offset == 0 && segment.file_size > 0) {
+        wrong.push("the ELF header".to_owned());
+        places.push((0, 16));
+    }
+    let sections = elf.sections.iter().filter(|section| {
+        section.flags & (SHF_ALLOC | SHF_EXECINSTR) == SHF_ALLOC
+            && section.size > 0
+            && among_code(section.address)
+    });
+    for section in sections {
+        wrong.push(format!("`{}`", section.name));
+        places.push((section.offset, section.size.min(16)));
+    }
+    if elf.sections.is_empty() {
+        for (kind, name) in DATA {
+            let part = elf.segments.iter().find(|segment| segment.kind == kind && segment.file_size > 0);
+            if let Some(part) = part.filter(|part| among_code(part.virtual_address)) {
+                wrong.push(name.to_owned());
+                places.push((part.offset, part.file_size.min(16)));
+            }
+        }
+    }
+    let judgement = Judgement::none_wrong(&wrong, "code alone", expected);
+    places.into_iter().fold(judgement, |judgement, (offset, size)| judgement.at(subject.bytes, offset, size))
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::Outcome;
+    use inspect::facts::Elf;
+
+    use super::*;
+    use crate::testing::*;
+
+    fn judge_separate(change: impl FnOnce(&mut Elf)) -> Judgement {
+        judge_elf(&RULE, |elf, policy| {
+            policy.separate_code = true;
+            change(elf);
+        })
+    }
+
+    #[test]
+    fn a_table_or_the_header_among_code_fails() {
+        assert_ends(&judge_separate(|_| ()), Outcome::Pass, "code alone");
+        let header = judge_separate(|elf| elf.segments[0].flags = 5);
+        assert_ends(&header, Outcome::Fail, "the ELF header");
+        let table = judge_separate(|elf| elf.sections.push(section(".rodata", 1, 2, 0x1100, 0x1100, 16)));
+        assert_ends(&table, Outcome::Fail, "`.rodata`");
+        assert_ends(&judge_separate(|elf| elf.segments.clear()), Outcome::CannotTell, "no executable");
+    }
+
+    #[test]
+    fn without_sections_the_segments_tell() {
+        let dynamic = judge_separate(|elf| {
+            elf.sections.clear();
+            elf.segments[2].flags = 5;
+        });
+        assert_ends(&dynamic, Outcome::Fail, "PT_DYNAMIC");
+    }
+
+    #[test]
+    fn it_is_asked_for_by_the_policy() {
+        assert_ends(&judge_elf(&RULE, |elf, _| elf.segments[0].flags = 5), Outcome::NotApplicable, "policy");
+    }
+}

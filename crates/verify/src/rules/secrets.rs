@@ -1,0 +1,156 @@
+//! SW-SECRETS: no key or token of the makers inside.
+
+use memchr::memmem;
+
+use crate::policy::Secret;
+use crate::rule::{Check, Judgement, Rule};
+use crate::{Policy, Subject};
+
+/// A list of ten is enough to act on.
+const MOST: usize = 10;
+/// How many bytes behind its beginning are looked at to tell whether it is a secret.
+const WINDOW: usize = 256;
+
+pub(crate) const RULE: Rule = Rule {
+    id: "SW-SECRETS",
+    summary: "no key or token of the makers inside",
+    why: "Whoever has the program has the secret, and may do with it what its owner may.",
+    fix: "revoke it first, then take it out of the source: a program gets its secrets where it runs",
+    references: &["CWE-798: Use of Hard-coded Credentials", "RFC 7468: Textual Encodings of PKIX Structures"],
+    check: Check::Either(check),
+};
+
+fn check(subject: &Subject, policy: &Policy) -> Judgement {
+    if policy.secrets.is_empty() {
+        return Judgement::not_applicable("the policy names none to look for");
+    }
+    let bytes = subject.bytes;
+    let mut found = Vec::new();
+    for kind in &policy.secrets {
+        for (start, is_secret) in forms(*kind) {
+            for offset in memmem::find_iter(bytes, start.as_bytes()) {
+                let end = bytes.len().min(offset + start.len() + WINDOW);
+                if found.len() < MOST && is_secret(&bytes[offset + start.len()..end]) {
+                    found.push((offset, *start));
+                }
+            }
+        }
+    }
+    // The beginning alone: a report is read by more people than the secret is meant for.
+    let wrong: Vec<_> =
+        found.iter().map(|(offset, start)| format!("`{start}…` at offset {offset:#x}")).collect();
+    let judgement = Judgement::none_wrong(&wrong, "none", "no secret of the kinds the policy names");
+    found
+        .iter()
+        .fold(judgement, |judgement, (offset, start)| judgement.at(bytes, *offset as u64, start.len() as u64))
+}
+
+/// How secrets of a kind begin, and what must follow.
+type Form = (&'static str, fn(&[u8]) -> bool);
+
+fn forms(kind: Secret) -> &'static [Form] {
+    match kind {
+        // A program that reads keys has the first line alone, and then the end of the text or another line.
+        Secret::PrivateKey => &[
+            ("-----BEGIN PRIVATE KEY-----", key_follows),
+            ("-----BEGIN RSA PRIVATE KEY-----", key_follows),
+            ("-----BEGIN EC PRIVATE KEY-----", key_follows),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----", key_follows),
+            ("-----BEGIN ENCRYPTED PRIVATE KEY-----", key_follows),
+        ],
+        Secret::AwsKey => &[("AKIA", |tail| run(tail, upper) == 16), ("ASIA", |tail| run(tail, upper) == 16)],
+        Secret::GithubToken => &[
+            ("ghp_", |tail| run(tail, alphanumeric) == 36),
+            ("gho_", |tail| run(tail, alphanumeric) == 36),
+            ("ghu_", |tail| run(tail, alphanumeric) == 36),
+            ("ghs_", |tail| run(tail, alphanumeric) == 36),
+            ("ghr_", |tail| run(tail, alphanumeric) == 36),
+            ("github_pat_", |tail| run(tail, word) == 82),
+        ],
+        Secret::GitlabToken => &[("glpat-", |tail| run(tail, word) >= 20)],
+        Secret::SlackToken => &[
+            ("xoxb-", |tail| run(tail, |byte| byte.is_ascii_digit()) >= 10),
+            ("xoxp-", |tail| run(tail, |byte| byte.is_ascii_digit()) >= 10),
+            ("xoxa-", |tail| run(tail, |byte| byte.is_ascii_digit()) >= 10),
+            ("xoxr-", |tail| run(tail, |byte| byte.is_ascii_digit()) >= 10),
+            ("xoxs-", |tail| run(tail, |byte| byte.is_ascii_digit()) >= 10),
+        ],
+        Secret::GoogleKey => &[("AIza", |tail| run(tail, word) == 35)],
+    }
+}
+
+/// A line's end, and base64: at least half of a line of it.
+fn key_follows(tail: &[u8]) -> bool {
+    let line = tail.strip_prefix(b"\r\n").or_else(|| tail.strip_prefix(b"\n"));
+    // A key written into a string may have its line ends as backslash and letter.
+    let line = line.or_else(|| tail.strip_prefix(b"\\n"));
+    line.is_some_and(|line| run(line, |byte| alphanumeric(byte) || matches!(byte, b'+' | b'/')) >= 32)
+}
+
+fn run(tail: &[u8], belongs: impl Fn(u8) -> bool) -> usize {
+    tail.iter().take_while(|byte| belongs(**byte)).count()
+}
+
+fn upper(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte.is_ascii_digit()
+}
+
+fn alphanumeric(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+}
+
+fn word(byte: u8) -> bool {
+    alphanumeric(byte) || matches!(byte, b'_' | b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::{Outcome, Target};
+
+    use super::*;
+    use crate::testing::*;
+
+    fn judge_text(kind: Secret, text: &str) -> Judgement {
+        let mut policy = Policy::for_target(Target::Aarch64Linux);
+        policy.secrets = vec![kind];
+        judge(&RULE, &elf_facts(), format!("\0{text}\0").as_bytes(), &policy)
+    }
+
+    #[test]
+    fn a_key_counts_with_its_text_and_not_by_its_first_line() {
+        let key = format!("-----BEGIN PRIVATE KEY-----\n{}\n", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC".repeat(2));
+        assert_ends(
+            &judge_text(Secret::PrivateKey, &key),
+            Outcome::Fail,
+            "`-----BEGIN PRIVATE KEY-----…` at offset 0x1",
+        );
+        let reader = "-----BEGIN PRIVATE KEY-----\0-----END PRIVATE KEY-----";
+        assert_ends(&judge_text(Secret::PrivateKey, reader), Outcome::Pass, "none");
+    }
+
+    #[test]
+    fn a_token_counts_with_its_whole_length_and_is_not_repeated_in_the_report() {
+        // Put together here, so that no scanner takes the source for a leak.
+        let key = ["AKIA", "IOSFODNN7EXAMPLE"].concat();
+        let judgement = judge_text(Secret::AwsKey, &key);
+        assert_ends(&judgement, Outcome::Fail, "`AKIA…` at offset 0x1");
+        assert!(!format!("{judgement:?}").contains("IOSFODNN"));
+        assert_ends(&judge_text(Secret::AwsKey, &format!("{key}X")), Outcome::Pass, "none");
+        for (kind, start, length) in [
+            (Secret::GithubToken, "ghp_", 36),
+            (Secret::GithubToken, "github_pat_", 82),
+            (Secret::GitlabToken, "glpat-", 20),
+            (Secret::SlackToken, "xoxb-", 12),
+            (Secret::GoogleKey, "AIza", 35),
+        ] {
+            let whole = format!("{start}{}", "7".repeat(length));
+            assert_ends(&judge_text(kind, &whole), Outcome::Fail, start);
+            assert_ends(&judge_text(kind, &whole[..start.len() + 5]), Outcome::Pass, "none");
+        }
+    }
+
+    #[test]
+    fn nothing_is_looked_for_unless_the_policy_says_so() {
+        assert_ends(&judge_elf(&RULE, |_, _| ()), Outcome::NotApplicable, "policy");
+    }
+}
