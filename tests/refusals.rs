@@ -118,3 +118,31 @@ fn damaged_and_foreign_files_are_refused_by_verify_and_inspect() {
     assert_eq!(foreign.code, Some(1), "{}", foreign.stderr);
     assert!(foreign.stdout.contains("SW-MACHINE"), "{}", foreign.stdout);
 }
+
+#[test]
+fn what_cannot_be_looked_at_is_told_in_its_place_and_the_rest_is_looked_at() {
+    let checkout = Checkout::of_head("places");
+    let folder = checkout.path().join("files");
+    fs::create_dir(&folder).unwrap();
+    fs::copy("/bin/true", folder.join("a-program")).unwrap();
+    fs::write(folder.join("b.zip"), "PK\x03\x04 and nothing else").unwrap();
+    fs::copy("/bin/true", folder.join("c-program")).unwrap();
+    fs::write(folder.join("d-text"), "passed over").unwrap();
+    for jobs in ["1", "2"] {
+        let verified = checkout.run(&["--format", "json", "verify", "-j", jobs, "files"]);
+        assert_eq!(verified.code, Some(1), "{}", verified.stderr);
+        let documents = serde_json::Deserializer::from_str(&verified.stdout).into_iter::<serde_json::Value>();
+        let reports = documents.map(Result::unwrap).next().unwrap();
+        let told: Vec<_> =
+            reports.as_array().unwrap().iter().map(|report| report["path"].as_str().unwrap()).collect();
+        assert_eq!(told, ["files/a-program", "files/b.zip", "files/c-program"]);
+        assert_eq!(reports[1]["findings"][0]["rule"], "SW-READABLE");
+        assert_eq!(reports[1]["findings"][0]["outcome"], "cannot-tell");
+    }
+    refused(&checkout.run(&["verify", "files/b.zip"]), 2, &["files/b.zip"]);
+    refused(&checkout.run(&["verify", "files/d-text"]), 2, &["neither an ELF nor a PE file"]);
+    let inspected = checkout.run(&["inspect", "files"]);
+    refused(&inspected, 2, &["files/b.zip"]);
+    assert!(inspected.stdout.contains("files/a-program") && inspected.stdout.contains("files/c-program"));
+    refused(&checkout.run(&["verify", "docs-that-are-not-there"]), 2, &["docs-that-are-not-there"]);
+}

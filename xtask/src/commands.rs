@@ -1,6 +1,7 @@
 //! What each command does: types from the command line in, one result out.
 
 use std::path::Path;
+use std::slice;
 
 use artifact::{Digest, Report, Target};
 use clap::CommandFactory;
@@ -13,7 +14,7 @@ use serde::Serialize;
 use toolchain::ImageRequest;
 
 use crate::args::*;
-use crate::failure::{Failure, Message};
+use crate::failure::Failure;
 use crate::pipeline::{self, Conduct, Released};
 use crate::programs::each_program;
 use crate::render::{self, Renderer};
@@ -162,29 +163,29 @@ fn inspect(args: &InspectArgs, renderer: &Renderer) -> Result<(), Failure> {
         sha256: Digest,
         facts: Facts,
     }
+    // A file that was named alone needs no title.
+    let alone = |name: &str| args.paths.len() == 1 && args.paths[0] == Path::new(name);
     let look = |item: &Item| match item {
         Item::File(Input { name, bytes, .. }) => {
             let facts = inspect::inspect(bytes).map_err(|error| Failure::from(error).about(name))?;
-            Ok(Inspected { path: name.clone(), sha256: Digest::of(bytes), facts })
+            let inspected = Inspected { path: name.clone(), sha256: Digest::of(bytes), facts };
+            Ok(renderer.line(&inspected, |one| {
+                let title = if alone(name) { String::new() } else { format!("{name}\n") };
+                let end = if alone(name) { "" } else { "\n" };
+                format!("{title}{}sha256 {}\n{end}", inspect::dump(&one.facts), one.sha256)
+            }))
         }
         Item::Unreadable { error, .. } => Err(Failure::from(error)),
     };
-    let (mut found, mut failures) = (Vec::new(), Vec::new());
+    let (mut list, mut failures) = (renderer.list(), Vec::new());
     each_program(&args.paths, args.jobs, look, &mut |inspected| {
         match inspected {
-            Ok(inspected) => found.push(inspected),
+            Ok(line) => list.tell(&line),
             Err(failure) => failures.push(failure),
         }
         Ok(())
     })?;
-    renderer.result(&found, |found| {
-        let several = found.len() > 1;
-        let dumps = found.iter().map(|one| {
-            let title = if several { format!("{}\n", one.path) } else { String::new() };
-            format!("{title}{}sha256 {}\n", inspect::dump(&one.facts), one.sha256)
-        });
-        dumps.collect::<Vec<_>>().join("\n")
-    });
+    list.end();
     Failure::together(failures).map_or(Ok(()), Err)
 }
 
@@ -200,37 +201,56 @@ fn verify(args: &VerifyArgs, renderer: &Renderer) -> Result<(), Failure> {
     }
     let target = args.target.as_deref().map(plan::target).transpose()?;
     let look = |item: &Item| {
-        let (name, bytes) = match item {
-            Item::File(Input { name, bytes, .. }) => (name, bytes),
-            Item::Unreadable { name, error } => return Ok(gate::unreadable(name, error)),
-        };
-        // What has no facts gets its one finding whichever the policy; a machine without a target of ours is held to
-        // one of the same format, and fails by its machine.
-        let apparent = inspect::inspect(bytes).map_or(Target::X86_64Linux, |facts| {
-            gate::apparent_target(&facts).unwrap_or(match facts.binary {
-                inspect::facts::Binary::Elf(_) => Target::X86_64Linux,
-                inspect::facts::Binary::Pe(_) => Target::X86_64Windows,
-            })
-        });
-        let mut policy = plan::policy(&args.workspace, target.unwrap_or(apparent))?;
-        if let Some(time) = commit_time(Path::new(name.split('!').next().unwrap_or(name))) {
-            policy = policy.with_timestamp(time);
-        }
-        Ok::<_, Failure>(gate::report(name, bytes, &policy))
+        let (report, unreadable) = judged(item, target, args)?;
+        let line = renderer.line(&report, |report| render::verified(slice::from_ref(report), args.verbose));
+        Ok::<_, Failure>((report.passed(), unreadable, line))
     };
-    let mut reports = Vec::new();
-    let seen = each_program(&args.paths, args.jobs, look, &mut |report| {
-        reports.push(report?);
+    let (mut list, mut refused, mut readable, mut unreadable) = (renderer.list(), false, false, None);
+    each_program(&args.paths, args.jobs, look, &mut |judged| {
+        let (passed, failure, line) = judged?;
+        list.tell(&line);
+        refused |= !passed;
+        readable |= failure.is_none();
+        unreadable = unreadable.take().or(failure);
         Ok(())
     })?;
-    let refused = reports.iter().any(|report: &Report| !report.passed());
-    renderer.result(&reports, |reports| render::verified(reports, args.verbose));
-    if seen.programs == 0 {
-        let sentence = "none of what was named could be read";
-        return Err(Failure::Unreadable(Message::new(sentence, "name programs, or what holds some")));
+    list.end();
+    match unreadable {
+        Some(failure) if !readable => Err(failure),
+        // The reports were the result; the failure only carries the exit code.
+        _ if refused => Err(Failure::Refused(Vec::new())),
+        _ => Ok(()),
     }
-    // The reports were the result; the failure only carries the exit code.
-    if refused { Err(Failure::Refused(Vec::new())) } else { Ok(()) }
+}
+
+/// The report about one item, and why it cannot be read, where it cannot.
+fn judged(
+    item: &Item,
+    target: Option<Target>,
+    args: &VerifyArgs,
+) -> Result<(Report, Option<Failure>), Failure> {
+    let (name, bytes) = match item {
+        Item::File(Input { name, bytes, .. }) => (name, bytes),
+        Item::Unreadable { name, error } => return Ok((gate::unreadable(name, error), Some(error.into()))),
+    };
+    let facts = match inspect::inspect(bytes) {
+        Ok(facts) => facts,
+        Err(error) => {
+            let report = gate::unreadable(name, &error);
+            return Ok((report, Some(Failure::from(error).about(name))));
+        }
+    };
+    // A machine without a target of ours is held to one of the same format, and fails by its machine.
+    let apparent = gate::apparent_target(&facts).unwrap_or(match facts.binary {
+        inspect::facts::Binary::Elf(_) => Target::X86_64Linux,
+        inspect::facts::Binary::Pe(_) => Target::X86_64Windows,
+    });
+    let mut policy = plan::policy(&args.workspace, target.unwrap_or(apparent))?;
+    if let Some(time) = commit_time(Path::new(name.split('!').next().unwrap_or(name))) {
+        policy = policy.with_timestamp(time);
+    }
+    let report = verify::verify(&verify::Subject { path: name, bytes, facts: &facts }, &policy);
+    Ok((report, None))
 }
 
 /// The commit time in the manifest.json beside a released file: the one stamp its programs may carry.

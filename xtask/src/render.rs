@@ -1,5 +1,6 @@
 //! The only file that prints. Results go to standard output, progress and failures to standard error.
 
+mod list;
 mod progress;
 mod results;
 
