@@ -4,7 +4,7 @@ use inspect::facts::Pe;
 
 use crate::authenticode::{self, hexadecimal};
 use crate::rule::{Check, Judgement, Rule};
-use crate::{Policy, Subject};
+use crate::{Policy, Requirement, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-PE-SIGNATURE-DIGEST",
@@ -37,6 +37,10 @@ fn check(pe: &Pe, subject: &Subject, policy: &Policy) -> Judgement {
             format!("{algorithm} {signed} is not what was signed"),
             "a digest that was signed",
         ),
+        // Two files with one SHA-1 can be made on purpose, since 2017.
+        (Some(_), Some(true)) if algorithm == "sha1" && policy.authenticode == Requirement::Required => {
+            Judgement::fail(format!("{algorithm} {signed}"), "a digest by SHA-256 or stronger")
+        }
         (Some(_), Some(true)) => {
             Judgement::pass(format!("{algorithm} {signed}"), "the digest of the bytes as they are")
         }
@@ -48,8 +52,6 @@ fn check(pe: &Pe, subject: &Subject, policy: &Policy) -> Judgement {
 mod tests {
     use artifact::Outcome;
     use inspect::facts::Certificate;
-
-    use crate::Requirement;
 
     use super::*;
     use crate::testing::*;

@@ -23,14 +23,17 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check(subject: &Subject, policy: &Policy) -> Judgement {
     let expected = format!("at most {} bytes after the last part the headers name", policy.trailing_bytes);
-    let trailing = match &subject.facts.binary {
+    let (start, trailing) = match &subject.facts.binary {
         Binary::Elf(elf) => match end(elf) {
-            Some(end) => subject.facts.size.saturating_sub(end),
+            Some(end) => (end, subject.facts.size.saturating_sub(end)),
             None => return Judgement::cannot_tell("a header names a part beyond 2^64 bytes", expected),
         },
-        Binary::Pe(pe) => pe.overlay_size,
+        // Before the certificates of a signed file, or behind all.
+        Binary::Pe(pe) => (pe.overlay_offset, pe.overlay_size),
     };
-    Judgement::require(trailing <= policy.trailing_bytes, format!("{trailing} bytes"), expected)
+    let judgement =
+        Judgement::require(trailing <= policy.trailing_bytes, format!("{trailing} bytes"), expected);
+    if trailing == 0 { judgement } else { judgement.at(subject.bytes, start, trailing) }
 }
 
 /// Where the last part named by the headers ends, as an offset in bytes; `None` where a sum overflows.

@@ -56,11 +56,15 @@ impl Workshop {
     }
 
     fn sign(&self, program: &[u8]) -> Vec<u8> {
+        self.sign_with("sha256", program)
+    }
+
+    fn sign_with(&self, digest: &str, program: &[u8]) -> Vec<u8> {
         let _ = fs::remove_file(self.folder.path().join("signed.exe"));
         self.shell.write_file("unsigned.exe", program).expect("the program can be written");
         let signed = cmd!(
             self.shell,
-            "osslsigncode sign -certs certificate.pem -key key.pem -h sha256 -in unsigned.exe -out signed.exe"
+            "osslsigncode sign -certs certificate.pem -key key.pem -h {digest} -in unsigned.exe -out signed.exe"
         )
         .quiet()
         .ignore_stdout()
@@ -168,6 +172,30 @@ fn case_23_present_digest_chain_and_timestamp_are_four_answers() {
         Outcome::Pass,
         "CN=Fixture clock (RFC 3161)",
     );
+}
+
+#[test]
+fn a_digest_by_sha_1_is_no_signature_to_ship() {
+    let workshop = Workshop::open();
+    workshop.key();
+    let signed = workshop.sign_with("sha1", &workshop.link(CONSOLE, "-s"));
+    let mut policy = policy();
+    assert_answer(&signed, &policy, "SW-PE-SIGNATURE-DIGEST", Outcome::Pass, "sha1");
+    policy.authenticode = Requirement::Required;
+    assert_answer(&signed, &policy, "SW-PE-SIGNATURE-DIGEST", Outcome::Fail, "sha1");
+}
+
+#[test]
+fn a_payload_before_the_certificates_is_a_tail_too() {
+    let workshop = Workshop::open();
+    workshop.key();
+    let mut program = workshop.link(CONSOLE, "-s");
+    program.extend_from_slice(b"sixteen bytes...");
+    let signed = workshop.sign(&program);
+    assert_answer(&signed, &policy(), "SW-PE-SIGNATURE-DIGEST", Outcome::Pass, "sha256");
+    let finding = finding(&signed, &policy(), "SW-TRAILING-BYTES");
+    assert!(finding.outcome == Outcome::Fail && finding.observed == "16 bytes", "{finding:#?}");
+    assert_eq!(finding.evidence[0].bytes, "7369787465656e2062797465732e2e2e");
 }
 
 #[test]

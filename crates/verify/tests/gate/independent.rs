@@ -101,11 +101,31 @@ fn objdump_sees_the_same_edits() {
         let field = pe(bytes, DLL_CHARACTERISTICS);
         change(bytes, field, 2, |flags| flags & !0x100);
     });
+    turns("GUARD_CF", false, |bytes| {
+        let field = pe(bytes, DLL_CHARACTERISTICS);
+        change(bytes, field, 2, |flags| flags | 0x4000);
+    });
+    turns("SectionAlignment 00000200", false, |bytes| {
+        let field = pe(bytes, SECTION_ALIGNMENT);
+        put(bytes, field, 4, 0x200);
+    });
+    turns("ImageBase 0000000000400000", false, |bytes| {
+        let field = pe(bytes, IMAGE_BASE);
+        put(bytes, field, 8, 0x40_0000);
+    });
     turns("relocations stripped", false, |bytes| {
         let field = pe(bytes, CHARACTERISTICS);
         change(bytes, field, 2, |flags| flags | 1);
     });
     turns("DLL Name: KERNEL99.dll", false, |bytes| overwrite(bytes, "KERNEL32.dll", "KERNEL99.dll"));
+}
+
+#[test]
+fn objdump_sees_the_same_edits_of_what_only_lld_makes() {
+    let turns = |words, gone, edit| assert_turns(Fixture::Hardened, objdump, words, gone, edit);
+    turns("hardened_entry", true, |bytes| overwrite(bytes, "hardened_entry", "hardened_other"));
+    turns("pdb hardened.pdb", true, |bytes| overwrite(bytes, "hardened.pdb", "hard\\ned.pdb"));
+    turns("__stack_chk_fail", true, |bytes| overwrite(bytes, "__stack_chk_fail", "__stack_chk_pass"));
 }
 
 #[test]
