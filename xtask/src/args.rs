@@ -187,6 +187,9 @@ pub struct InspectArgs {
     /// How many files are looked at side by side [default: as many as there are cores].
     #[arg(long, short, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
+    /// Show, as ldd would, what each file finds in this root folder (PE: folder of DLLs); nothing is started.
+    #[arg(long, value_name = "DIR")]
+    pub sysroot: Option<PathBuf>,
 }
 
 /// `verify`
@@ -204,6 +207,9 @@ pub struct VerifyArgs {
     /// The workspace whose release.toml applies.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub workspace: PathBuf,
+    /// The devices' root folder (PE: folder of DLLs), in which everything needed must be [default: the policy's].
+    #[arg(long, value_name = "DIR")]
+    pub sysroot: Option<PathBuf>,
     /// Show rules that passed, too.
     #[arg(long, short)]
     pub verbose: bool,

@@ -5,6 +5,7 @@ use std::slice;
 
 use artifact::{Digest, Report, Target};
 use clap::CommandFactory;
+use closure::Sysroot;
 use inputs::{Input, Item};
 use inspect::Facts;
 use manifest::Manifest;
@@ -12,8 +13,10 @@ use package::{Layout, Staging};
 use plan::{PlanRequest, ReleasePlan};
 use serde::Serialize;
 use toolchain::ImageRequest;
+use verify::SysrootPolicy;
 
 use crate::args::*;
+use crate::closing::Closed;
 use crate::failure::Failure;
 use crate::pipeline::{self, Conduct, Released};
 use crate::programs::each_program;
@@ -162,17 +165,24 @@ fn inspect(args: &InspectArgs, renderer: &Renderer) -> Result<(), Failure> {
         path: String,
         sha256: Digest,
         facts: Facts,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        closure: Option<Closed>,
     }
+    let sysroot = args.sysroot.as_deref().map(Sysroot::open).transpose()?;
     // A file that was named alone needs no title.
     let alone = |name: &str| args.paths.len() == 1 && args.paths[0] == Path::new(name);
     let look = |item: &Item| match item {
         Item::File(Input { name, bytes, .. }) => {
             let facts = inspect::inspect(bytes).map_err(|error| Failure::from(error).about(name))?;
-            let inspected = Inspected { path: name.clone(), sha256: Digest::of(bytes), facts };
+            let closure =
+                sysroot.as_ref().map(|sysroot| Closed::of(name, bytes, &facts, sysroot)).transpose()?;
+            let inspected = Inspected { path: name.clone(), sha256: Digest::of(bytes), facts, closure };
             Ok(renderer.line(&inspected, |one| {
                 let title = if alone(name) { String::new() } else { format!("{name}\n") };
                 let end = if alone(name) { "" } else { "\n" };
-                format!("{title}{}sha256 {}\n{end}", inspect::dump(&one.facts), one.sha256)
+                let closure = one.closure.as_ref().map(|closure| format!("\n{}", closure.text()));
+                let closure = closure.unwrap_or_default();
+                format!("{title}{}sha256 {}\n{closure}{end}", inspect::dump(&one.facts), one.sha256)
             }))
         }
         Item::Unreadable { error, .. } => Err(Failure::from(error)),
@@ -200,8 +210,11 @@ fn verify(args: &VerifyArgs, renderer: &Renderer) -> Result<(), Failure> {
         return Ok(());
     }
     let target = args.target.as_deref().map(plan::target).transpose()?;
+    // Opened here as well, so that a wrong path is told once and not with every file.
+    let sysroot = args.sysroot.as_deref().map(|path| Sysroot::open(path).map(|_| SysrootPolicy::new(path)));
+    let sysroot = sysroot.transpose()?;
     let look = |item: &Item| {
-        let (report, unreadable) = judged(item, target, args)?;
+        let (report, unreadable) = judged(item, target, sysroot.as_ref(), args)?;
         let line = renderer.line(&report, |report| render::verified(slice::from_ref(report), args.verbose));
         Ok::<_, Failure>((report.passed(), unreadable, line))
     };
@@ -227,6 +240,7 @@ fn verify(args: &VerifyArgs, renderer: &Renderer) -> Result<(), Failure> {
 fn judged(
     item: &Item,
     target: Option<Target>,
+    sysroot: Option<&SysrootPolicy>,
     args: &VerifyArgs,
 ) -> Result<(Report, Option<Failure>), Failure> {
     let (name, bytes) = match item {
@@ -246,6 +260,7 @@ fn judged(
         inspect::facts::Binary::Pe(_) => Target::X86_64Windows,
     });
     let mut policy = plan::policy(&args.workspace, target.unwrap_or(apparent))?;
+    policy.sysroot = sysroot.cloned().or(policy.sysroot);
     if let Some(time) = commit_time(Path::new(name.split('!').next().unwrap_or(name))) {
         policy = policy.with_timestamp(time);
     }

@@ -178,6 +178,12 @@ impl From<&inputs::Error> for Failure {
     }
 }
 
+impl From<closure::Error> for Failure {
+    fn from(error: closure::Error) -> Failure {
+        Failure::Usage(error.into())
+    }
+}
+
 impl From<smoke::Error> for Failure {
     fn from(error: smoke::Error) -> Failure {
         Failure::Smoke(error.into())

@@ -5,6 +5,7 @@
 pub mod args;
 mod bench;
 mod builders;
+mod closing;
 mod commands;
 mod doctor;
 pub mod failure;
