@@ -1,7 +1,7 @@
 //! The countersignature of a time stamping authority: RFC 3161's token, or PKCS #9's older form.
 
-use der::Decode;
 use der::asn1::{GeneralizedTime, ObjectIdentifier};
+use der::{Decode, Tag};
 use x509_cert::time::Time;
 
 use super::certificates::{self, Known};
@@ -65,9 +65,8 @@ impl<'a> Countersignature<'a> {
         };
         let [algorithm, digest] = imprint.children()[..] else { return None };
         let algorithm = only(algorithm).and_then(Item::identifier).and_then(Algorithm::of_digest);
-        let time = GeneralizedTime::from_der(time.whole).ok();
         Some(Countersignature {
-            time: time.map(|time| time.to_unix_duration().as_secs()),
+            time: generalized_time(time),
             about_this_signature: algorithm.map(|algorithm| algorithm.digest(&[signature]) == digest.value),
             signer: data.signer.clone(),
             token: Some(data),
@@ -90,5 +89,36 @@ impl<'a> Countersignature<'a> {
             self.token.as_ref().map(|token| certificates::read(&token.certificates)).unwrap_or_default();
         let find = |known: &[Known]| self.signer.certificate(known).map(|index| known[index].clone());
         find(&own).or_else(|| find(beside))
+    }
+}
+
+/// In seconds since 1970. Authorities write fractions of a second, which RFC 3161 allows and DER's own reader does not.
+fn generalized_time(item: Item<'_>) -> Option<u64> {
+    let [whole @ .., b'Z'] = item.value else { return None };
+    let (seconds, fraction) = whole.split_at_checked(14)?;
+    let is_fraction =
+        |rest: &[u8]| matches!(rest, [b'.', digits @ ..] if digits.iter().all(u8::is_ascii_digit));
+    if item.tag != Tag::GeneralizedTime || !(fraction.is_empty() || is_fraction(fraction)) {
+        return None;
+    }
+    let plain = [&[0x18, 15], seconds, b"Z"].concat();
+    GeneralizedTime::from_der(&plain).ok().map(|time| time.to_unix_duration().as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(text: &str) -> Option<u64> {
+        generalized_time(Item { tag: Tag::GeneralizedTime, value: text.as_bytes(), whole: &[] })
+    }
+
+    #[test]
+    fn fractions_of_a_second_are_left_out() {
+        assert_eq!(time("19700101000107Z"), Some(67));
+        assert_eq!(time("19700101000107.123Z"), Some(67));
+        for text in ["", "Z", "19700101000107", "1970010100010Z", "19700101000107,5Z", "19701301000107Z"] {
+            assert_eq!(time(text), None, "{text}");
+        }
     }
 }
