@@ -274,3 +274,34 @@ fn overlapping_sections_and_shared_bytes_are_anomalies() {
     bytes[second + 20..second + 24].copy_from_slice(&raw);
     assert_says(&inspect(&bytes), "share bytes");
 }
+
+#[test]
+fn bent_resources_signatures_and_load_configurations_never_panic() {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as usize
+    };
+    for name in ["x86_64-signed.exe", "x86_64-hardened.exe", "i686-safe-seh.exe"] {
+        let path = format!("{}/../verify/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+        let whole = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let begun = Instant::now();
+        for _ in 0..1500 {
+            let mut bent = whole.clone();
+            for _ in 0..=random() % 6 {
+                let at = if random() % 3 == 0 { random() % 0x200 } else { random() % bent.len() };
+                bent[at] = if random() % 3 == 0 { 0xff } else { random() as u8 };
+            }
+            let Ok(facts) = inspect::inspect(&bent) else { continue };
+            inspect::dump(&facts);
+            if let Binary::Pe(pe) = &facts.binary {
+                inspect::pe_authenticode_digest(&bent, pe);
+                inspect::pe_signature_check(&bent, pe);
+            }
+        }
+        // Milliseconds each, in a test build on a busy machine.
+        assert!(begun.elapsed() < Duration::from_secs(120), "{name}: {:?}", begun.elapsed());
+    }
+}
