@@ -30,8 +30,7 @@ fn check_versions(search: &mut Search<'_>) {
         let object = Arc::clone(&search.objects[needed_by]);
         for need in &object.versions_needed {
             // By name, as the loader does; a library that is missing was told already.
-            let named = |index: &usize| search.answers(*index, &need.library);
-            let Some(library) = (0..search.libraries.len()).find(named) else { continue };
+            let Some(library) = search.answers(&need.library) else { continue };
             let supplier = Arc::clone(&search.objects[library]);
             if supplier.versions_defined.is_empty() {
                 search.problem(Problem::Unversioned { library, needed_by });
@@ -105,9 +104,10 @@ impl Symbols {
         rules: Rules,
     ) -> Option<usize> {
         let has = |(index, object): (usize, &Arc<Object>)| {
-            self.lookups += 1;
             let own_copy = request.copy && index == needed_by;
-            !own_copy && object.defines(&request.symbol, request.version.as_deref(), rules)
+            let (defines, compared) = object.defines(&request.symbol, request.version.as_deref(), rules);
+            self.lookups += 1 + compared;
+            !own_copy && defines
         };
         objects.iter().enumerate().map(has).position(|has| has)
     }

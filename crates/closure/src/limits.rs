@@ -8,6 +8,10 @@ pub(crate) const LIBRARY_BYTES: u64 = 512 << 20;
 pub(crate) const TOTAL_BYTES: u64 = 2 << 30;
 /// Paths looked at while libraries are searched.
 pub(crate) const PROBES: usize = 200_000;
+/// Bytes of one path, Linux' `PATH_MAX`.
+pub(crate) const PATH: usize = 4096;
+/// Problems that list every folder that was searched.
+pub(crate) const TOLD_IN_FULL: usize = 100;
 /// Comparisons of a wanted symbol with a library's table.
 pub(crate) const LOOKUPS: usize = 40_000_000;
 /// Links followed on the way to one file; Linux' own limit (path_resolution(7)).

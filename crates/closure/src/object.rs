@@ -1,6 +1,6 @@
 //! One loadable file: what it needs, what it has, and which of its definitions answers a request.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ pub(crate) struct Object {
     /// `DF_1_NODEFLIB`: only its own paths are searched.
     pub(crate) own_paths_only: bool,
     pub(crate) versions_needed: Vec<VersionNeed>,
-    pub(crate) versions_defined: Vec<String>,
+    pub(crate) versions_defined: HashSet<String>,
     pub(crate) requests: Vec<Request>,
     pub(crate) anomalies: Vec<Anomaly>,
     versioned: bool,
@@ -104,13 +104,13 @@ impl Object {
         (!loadable).then(|| Unfit::Malformed(format!("its e_type is {}, not 2 or 3", self.file_type)))
     }
 
-    /// Whether a definition here answers a request (glibc, `check_match`; musl, `find_sym`).
-    pub(crate) fn defines(&self, symbol: &str, version: Option<&str>, rules: Rules) -> bool {
-        let Some(definitions) = self.definitions.get(symbol) else { return false };
+    /// Whether a definition here answers a request (glibc, `check_match`; musl, `find_sym`), and how many were compared.
+    pub(crate) fn defines(&self, symbol: &str, version: Option<&str>, rules: Rules) -> (bool, usize) {
+        let Some(definitions) = self.definitions.get(symbol) else { return (false, 0) };
         if !self.versioned {
-            return true;
+            return (true, 1);
         }
-        match (rules, version) {
+        let answers = match (rules, version) {
             (Rules::Musl, _) => definitions.iter().any(|definition| !definition.hidden),
             (Rules::Glibc, Some(wanted)) => definitions.iter().any(|definition| match &definition.version {
                 Some(version) => **version == *wanted,
@@ -122,7 +122,8 @@ impl Object {
                 let defaults = definitions.iter().filter(|definition| !definition.hidden).count();
                 first || defaults == 1
             }
-        }
+        };
+        (answers, definitions.len())
     }
 }
 

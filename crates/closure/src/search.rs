@@ -2,6 +2,7 @@
 //!
 //! glibc: `_dl_map_object`, `open_path` and `_dl_map_object_deps` in elf/; musl: `load_library` in ldso/dynlink.c.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use inspect::facts::ElfLinkage;
@@ -74,8 +75,12 @@ pub(crate) struct Search<'a> {
     pub(crate) problems: Vec<Problem>,
     pub(crate) place: Option<String>,
     family: Option<&'static Family>,
-    /// Each library's names: as asked for, its path, `DT_SONAME`.
-    names: Vec<Vec<String>>,
+    /// Who answers to a name: as asked for, as a path, or as `DT_SONAME`.
+    names: HashMap<String, usize>,
+    /// Who is which file, by its path without links.
+    files: HashMap<String, usize>,
+    /// Elements of search paths that were told already, with their owners.
+    unknown: HashSet<(String, usize)>,
     /// Where `$ORIGIN` is for each.
     origins: Vec<Option<String>>,
     probes: usize,
@@ -118,7 +123,9 @@ impl<'a> Search<'a> {
             problems,
             place: None,
             family,
-            names: Vec::new(),
+            names: HashMap::new(),
+            files: HashMap::new(),
+            unknown: HashSet::new(),
             origins: Vec::new(),
             probes: 0,
             bytes: 0,
@@ -158,15 +165,20 @@ impl<'a> Search<'a> {
         via: Via,
         loader: usize,
     ) -> usize {
-        let names = [Some(name), path, object.soname.as_deref()];
-        self.names.push(names.into_iter().flatten().map(str::to_owned).collect());
+        let index = self.libraries.len();
+        for name in [Some(name), path, object.soname.as_deref()].into_iter().flatten() {
+            self.names.entry(name.to_owned()).or_insert(index);
+        }
+        if let Some(real) = &real {
+            self.files.entry(real.clone()).or_insert(index);
+        }
         let folder = path.and_then(|path| path.rsplit_once('/')).map(|(folder, _)| folder);
         let origin = folder.map(|folder| if folder.is_empty() { "/" } else { folder }.to_owned());
         self.origins.push(origin);
         let (name, path, soname) = (name.to_owned(), path.map(str::to_owned), object.soname.clone());
         self.libraries.push(Library { name, path, real, soname, via, loader, needs: Vec::new() });
         self.objects.push(object);
-        self.libraries.len() - 1
+        index
     }
 
     /// Breadth first: what the program needs, then what those need, each once.
@@ -174,15 +186,20 @@ impl<'a> Search<'a> {
         let mut index = 0;
         while index < self.libraries.len() {
             let object = Arc::clone(&self.objects[index]);
-            for name in &object.needed {
+            let mut versions: HashMap<&str, Vec<String>> = HashMap::new();
+            for need in &object.versions_needed {
+                let names = need.versions.iter().map(|version| version.name.clone());
+                versions.entry(&need.library).or_default().extend(names);
+            }
+            let mut seen = HashSet::new();
+            // Asked for twice is asked for once.
+            for name in object.needed.iter().filter(|name| seen.insert(name.as_str())) {
                 if self.probes > limits::PROBES || self.libraries.len() > limits::LIBRARIES {
                     return;
                 }
                 let library = self.load(name, index);
-                let versions = object.versions_needed.iter().filter(|need| need.library == *name);
-                let versions =
-                    versions.flat_map(|need| need.versions.iter().map(|version| version.name.clone()));
-                let edge = Edge { name: name.clone(), library, versions: versions.collect() };
+                let versions = versions.remove(name.as_str()).unwrap_or_default();
+                let edge = Edge { name: name.clone(), library, versions };
                 self.libraries[index].needs.push(edge);
             }
             index += 1;
@@ -192,24 +209,21 @@ impl<'a> Search<'a> {
     fn load(&mut self, name: &str, asker: usize) -> Option<usize> {
         let mut trail = Trail::default();
         let found = self.find(name, asker, &mut trail);
+        // What was not looked at is not missing.
         if self.probes > limits::PROBES {
             self.limit("paths looked at", limits::PROBES as u64);
+            return None;
+        }
+        if self.bytes > limits::TOTAL_BYTES {
             return None;
         }
         match found {
             Found::Known(index) => Some(index),
             Found::File { path, real, object, via } => {
                 // The same file under another name is the same library.
-                if let Some(known) =
-                    self.libraries.iter().position(|library| library.real.as_ref() == Some(&real))
-                {
-                    self.names[known].push(name.to_owned());
+                if let Some(known) = self.files.get(&real).copied() {
+                    self.names.insert(name.to_owned(), known);
                     return Some(known);
-                }
-                self.bytes = self.bytes.saturating_add(self.root.size(&real));
-                if self.bytes > limits::TOTAL_BYTES {
-                    self.limit("bytes of libraries", limits::TOTAL_BYTES);
-                    return None;
                 }
                 if self.libraries.len() >= limits::LIBRARIES {
                     self.limit("libraries", limits::LIBRARIES as u64);
@@ -236,7 +250,7 @@ impl<'a> Search<'a> {
     }
 
     fn find(&mut self, name: &str, asker: usize, trail: &mut Trail) -> Found {
-        if let Some(known) = self.names.iter().position(|names| names.iter().any(|known| known == name)) {
+        if let Some(known) = self.answers(name) {
             return Found::Known(known);
         }
         if let Some(found) = self.find_interpreter(name) {
@@ -270,6 +284,10 @@ impl<'a> Search<'a> {
             let list = if via == Via::Rpath { object.rpath.clone() } else { object.runpath.clone() };
             // Expanded element by element, and each tried at once: a hostile path has thousands.
             for element in list.unwrap_or_default().split(':') {
+                self.probes += 1;
+                if self.probes > limits::PROBES {
+                    return None;
+                }
                 let Some(folder) = self.folder(element, owner) else { continue };
                 if let Some(found) = self.in_folder(&folder, name, via, trail) {
                     return Some(found);
@@ -320,11 +338,8 @@ impl<'a> Search<'a> {
     /// One element of `owner`'s path as a folder of the root; `None`, and told, where it depends on something else.
     fn folder(&mut self, element: &str, owner: usize) -> Option<String> {
         let folder = self.expanded(element, owner).filter(|folder| folder.starts_with('/'));
-        if folder.is_none() {
-            let problem = Problem::PathUnknown { element: element.to_owned(), owner };
-            if !self.problems.contains(&problem) {
-                self.problem(problem);
-            }
+        if folder.is_none() && self.unknown.insert((element.to_owned(), owner)) {
+            self.problem(Problem::PathUnknown { element: element.to_owned(), owner });
         }
         Some(folder?.trim_end_matches('/').to_owned())
     }
@@ -349,8 +364,8 @@ impl<'a> Search<'a> {
                 }
                 None => expanded.push('$'),
             }
-            // A name that grows without end is no path.
-            if expanded.len() > 64 << 10 {
+            // Longer, it is the path of nothing.
+            if expanded.len() > limits::PATH {
                 return None;
             }
         }
@@ -361,7 +376,7 @@ impl<'a> Search<'a> {
         if self.probes > limits::PROBES {
             return None;
         }
-        if trail.searched.len() < limits::CONFIGURED {
+        if trail.searched.len() < limits::CONFIGURED && self.problems.len() < limits::TOLD_IN_FULL {
             trail.searched.push(if folder.is_empty() { "/".to_owned() } else { folder.to_owned() });
         }
         if self.loader.rules == Rules::Glibc {
@@ -379,6 +394,12 @@ impl<'a> Search<'a> {
     fn take(&mut self, path: &str, via: Via, trail: &mut Trail) -> Option<Found> {
         self.probes += 1;
         let real = self.root.real(path)?;
+        // Also what is passed over was read.
+        self.bytes = self.bytes.saturating_add(self.root.size(&real));
+        if self.bytes > limits::TOTAL_BYTES {
+            self.limit("bytes of libraries", limits::TOTAL_BYTES);
+            return None;
+        }
         let pass_over = |trail: &mut Trail, reason| {
             if trail.passed_over.len() < limits::CONFIGURED {
                 trail.passed_over.push(PassedOver { path: path.to_owned(), reason });
@@ -422,9 +443,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether a library has this name: as asked for, as a path, or by `DT_SONAME`.
-    pub(crate) fn answers(&self, library: usize, name: &str) -> bool {
-        self.names[library].iter().any(|known| known == name)
+    /// The library of this name: as asked for, as a path, or by `DT_SONAME`.
+    pub(crate) fn answers(&self, name: &str) -> Option<usize> {
+        self.names.get(name).copied()
     }
 
     /// What could not be read of a file may be what another one needs of it.

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use closure::{Problem, SystemDlls, resolve_pe, tree};
-use support::Root;
+use support::{Root, sentences};
 
 #[test]
 fn flipped_bytes_get_an_answer() {
@@ -57,6 +57,42 @@ fn a_search_path_without_end_is_bounded_and_told() {
     let limits = closure.problems.iter().filter(|problem| matches!(problem, Problem::LimitReached { .. }));
     assert_eq!(limits.count(), 1);
     assert!(!closure.is_complete());
+}
+
+#[test]
+fn tables_that_multiply_are_bounded() {
+    let root = Root::new();
+    root.versioned_library("/lib/libv.so.1", "int v = 1;", "V1 { global: v; local: *; };");
+    root.program("/bin/app", "void _start(void) {}", &[], &["-Wl,--no-as-needed"]);
+    let mut linkage = root.linkage("/bin/app");
+    let start = Instant::now();
+    // The same library a hundred thousand times, with as many versions.
+    linkage.needed = vec!["libv.so.1".to_owned(); 100_000];
+    let version = |index: usize| inspect::facts::NeededVersion {
+        name: format!("V{index}"),
+        flags: 0,
+        index: 2,
+        hash: 0,
+    };
+    let versions = (0..100).map(version).collect();
+    let need = inspect::facts::VersionNeed { library: "libv.so.1".to_owned(), versions };
+    linkage.versions_needed = vec![need; 1000];
+    let closure = closure::resolve(&linkage, Some("/bin/app"), &root.open());
+    assert_eq!(closure.libraries[0].needs.len(), 1);
+    assert!(closure.problems.len() <= 10_001, "{}", closure.problems.len());
+    assert!(sentences(&closure).contains("more than 10000 problems"));
+
+    // A path of elements that nobody knows, for as many libraries that nobody has.
+    linkage.runpath = Some("$ORIGIN:x:".repeat(1600));
+    linkage.needed = (0..100_000).map(|library| format!("lib{library}.so")).collect();
+    let closure = closure::resolve(&linkage, None, &root.open());
+    assert!(!closure.is_complete());
+
+    // Long folders, each told with each library.
+    linkage.runpath = Some("/".to_owned() + &"x".repeat(4000));
+    let closure = closure::resolve(&linkage, None, &root.open());
+    assert!(tree(&closure).len() < 16 << 20, "{}", tree(&closure).len());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 #[test]
