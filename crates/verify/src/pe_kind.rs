@@ -43,7 +43,7 @@ pub(crate) fn packer(pe: &Pe) -> Option<(&PeSection, &'static str)> {
 pub(crate) fn no_code_of_its_own(pe: &Pe) -> Option<String> {
     const INTERMEDIATE_LANGUAGE_ONLY: u32 = 1;
     if pe.entry == 0 && !pe.sections.iter().any(|section| section.characteristics & EXECUTE != 0) {
-        return Some("no code: resources only".to_owned());
+        return Some("no code: resources only, or exports that are other libraries'".to_owned());
     }
     if pe.clr.is_some_and(|clr| clr.flags & INTERMEDIATE_LANGUAGE_ONLY != 0) {
         return Some(".NET code, which is compiled where it runs".to_owned());

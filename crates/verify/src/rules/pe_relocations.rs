@@ -26,7 +26,7 @@ pub(crate) const RULE: Rule = Rule {
 fn check(pe: &Pe, _: &Subject, _: &Policy) -> Judgement {
     let expected = "RELOCS_STRIPPED clear and at least one base relocation";
     if !pe.sections.iter().any(|section| section.characteristics & EXECUTE != 0) {
-        return Judgement::not_applicable("no code: resources only, nothing in it has an address");
+        return Judgement::not_applicable("no code: resources only, or exports that are other libraries'");
     }
     if pe.characteristics & RELOCS_STRIPPED != 0 {
         return Judgement::fail(
