@@ -279,7 +279,7 @@ pub struct BenchArgs {
     /// What to measure.
     #[arg(value_enum)]
     pub what: Benchmark,
-    /// The builder to measure with.
+    /// The builder to measure a release with.
     #[arg(long, value_enum)]
     pub builder: Option<Builder>,
 }
@@ -289,4 +289,6 @@ pub struct BenchArgs {
 pub enum Benchmark {
     /// A release, cold and unchanged, against the cargo builds inside it.
     Release,
+    /// `verify` over this system's files, against readelf and other checkers.
+    Verify,
 }
