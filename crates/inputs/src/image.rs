@@ -16,6 +16,8 @@ use crate::visit::{Names, Visit, shown};
 /// Bytes of a manifest or index that is read, and of all of them (OCI asks for 4 MiB at least).
 const DOCUMENT: usize = 4 << 20;
 const DOCUMENTS: usize = 16 << 20;
+/// Parts of an image that are remembered; an image has some hundred layers at most.
+const PRESENT: usize = 20_000;
 /// How deep an index may point to indexes.
 const INDEXES: usize = 4;
 /// Names of the folder in which blobs lie.
@@ -39,16 +41,22 @@ impl Image {
     /// Whether the member of this name is part of what makes an image.
     pub(crate) fn watch(&mut self, member: &str) -> Option<Watched<'_>> {
         let plain = member.strip_prefix("./").unwrap_or(member);
-        let part = matches!(plain, "index.json" | "manifest.json")
-            || plain.starts_with(BLOBS)
-            || plain.ends_with("/layer.tar");
+        let part =
+            matches!(plain, "index.json" | "manifest.json") || plain.starts_with(BLOBS) || is_layer(plain);
         part.then_some(Watched { image: self })
     }
 
     /// Notes a name without bytes of its own: old `docker save` archives link one layer to another.
     pub(crate) fn link(&mut self, member: &str) {
-        if member.ends_with("/layer.tar") {
-            self.present.insert(member.strip_prefix("./").unwrap_or(member).to_owned());
+        let plain = member.strip_prefix("./").unwrap_or(member);
+        if is_layer(plain) {
+            self.note(plain);
+        }
+    }
+
+    fn note(&mut self, plain: &str) {
+        if self.present.len() < PRESENT {
+            self.present.insert(plain.to_owned());
         }
     }
 
@@ -122,8 +130,10 @@ impl Watched<'_> {
         visit.member(archive, member, mode, names, &mut hearing);
         let Hearing { hasher, said, .. } = hearing;
         self.image.kept += said.len();
-        self.image.documents.insert(plain.to_owned(), said);
-        self.image.present.insert(plain.to_owned());
+        if !said.is_empty() {
+            self.image.documents.insert(plain.to_owned(), said);
+        }
+        self.image.note(plain);
         let Some(promised) = plain.strip_prefix(BLOBS) else { return };
         let digest = hasher.map(Hasher::finish).map(|digest| digest.to_string());
         if digest.as_deref() != Some(promised) && !visit.ended() {
@@ -159,6 +169,11 @@ impl Read for Hearing<'_> {
         }
         Ok(read)
     }
+}
+
+/// Whether an archive of `docker save` or `podman save` may call a layer so: `ID/layer.tar`, `DIGEST.tar`.
+fn is_layer(plain: &str) -> bool {
+    plain.ends_with("/layer.tar") || (plain.ends_with(".tar") && !plain.contains('/'))
 }
 
 fn list(value: &Value) -> &[Value] {

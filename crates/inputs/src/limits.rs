@@ -45,6 +45,8 @@ impl Default for Limits {
 pub(crate) const PROBLEMS: usize = 1_000;
 /// Bytes of one member that are kept in memory; a larger one lies in a file without a name.
 pub(crate) const IN_MEMORY: usize = 8 << 20;
+/// Bytes that are unpacked of a single packed file which begins as nothing of interest, to see whether it is damaged.
+pub(crate) const CHECKED: u64 = 16 << 20;
 /// The largest window of a decoder, in bytes: what `xz -9` asks for.
 pub(crate) const WINDOW: u64 = 64 << 20;
 /// Bytes of a member's name.

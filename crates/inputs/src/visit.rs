@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::error::{damaged, from_io};
 use crate::format::{Format, HEAD, looks_like_a_program};
-use crate::limits::{Budget, PROBLEMS, drain};
+use crate::limits::{Budget, CHECKED, PROBLEMS, drain};
 use crate::{Bytes, Error, ErrorKind, Input, Item};
 use crate::{cabinet, deb, installer, rpm, tar, unpack, zip};
 
@@ -194,7 +194,8 @@ impl<'a> Visit<'a> {
         let mut whole = Cursor::new(head).chain(reader);
         match format {
             None if is_archive => Err(damaged(name, "there is no archive in it")),
-            None => Ok(()),
+            // Damage shows as bytes of no format, until a checksum comes: at the end, or in bzip2 after each block.
+            None => drain(&mut whole.take(CHECKED)).map(drop).map_err(|error| from_io(name, error)),
             Some(Format::Program) => {
                 let inner = format!("{name}!{}", stem(name));
                 let bytes = Bytes::of_reader(&inner, &mut whole, self.budget.limits.file_bytes)?;

@@ -215,6 +215,23 @@ fn no_changed_byte_makes_a_reader_panic_or_lose_a_program_in_silence() {
 }
 
 #[test]
+fn a_damaged_packed_file_is_not_taken_for_one_without_programs() {
+    let place = tree();
+    let shell = &place.shell;
+    fs::remove_file(place.path("tree/lib/large.so")).unwrap();
+    for pack in ["gzip", "bzip2", "xz", "zstd"] {
+        cmd!(shell, "tar -I {pack} -cf packed tree").quiet().run().unwrap();
+        let mut bytes = place.bytes("packed");
+        for at in [40, 60, 80, 100] {
+            bytes[at] ^= 0x55;
+            let found = read(&place.write("damaged", &bytes));
+            assert!(!found.problems.is_empty(), "{pack}: nothing is said of a change at {at}");
+            bytes[at] ^= 0x55;
+        }
+    }
+}
+
+#[test]
 fn a_payload_that_lies_about_its_sizes() {
     let place = tree();
     let program = place.bytes("tree/bin/small");

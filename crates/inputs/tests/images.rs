@@ -154,6 +154,12 @@ fn a_docker_archive_without_its_layer() {
     cmd!(shell, "tar -cf abc/layer.tar tree").quiet().run().unwrap();
     cmd!(shell, "tar -cf saved.tar abc manifest.json").quiet().run().unwrap();
     assert_has_the_tree(&place, &place.path("saved.tar"));
+
+    // Podman's way.
+    place.write("manifest.json", r#"[{"Config":"c.json","RepoTags":[],"Layers":["abc.tar"]}]"#);
+    fs::rename(place.path("abc/layer.tar"), place.path("abc.tar")).unwrap();
+    cmd!(shell, "tar -cf saved.tar manifest.json abc.tar").quiet().run().unwrap();
+    assert_has_the_tree(&place, &place.path("saved.tar"));
 }
 
 #[test]
