@@ -1,6 +1,6 @@
 //! The import closure of a Windows program: a folder beside it, and what Windows has.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -202,18 +202,29 @@ impl PeProblem {
 /// KnownDLLs are Windows' own; of the others the folder's goes before Windows' (the DLL search order of a program that
 /// sets nothing else). Functions are checked where the DLL is in the folder; of Windows' DLLs names only.
 pub fn resolve_pe(name: &str, program: &PeLinkage, folder: &Path, windows: &SystemDlls) -> PeClosure {
-    let mut walk = Walk { windows, folder, files: files(folder), modules: Vec::new(), linkages: Vec::new() };
+    let mut walk = Walk {
+        windows,
+        folder,
+        files: files(folder),
+        modules: Vec::new(),
+        linkages: Vec::new(),
+        exports: Vec::new(),
+        loaded: HashMap::new(),
+        missing: HashSet::new(),
+    };
     let mut closure = PeClosure { modules: Vec::new(), problems: Vec::new() };
     walk.add(name, program.clone());
     let mut index = 0;
     while index < walk.modules.len() {
-        for import in walk.linkages[index].imports.clone() {
+        for import in std::mem::take(&mut walk.linkages[index].imports) {
             let supplier = walk.supplier(&import, index, &mut closure.problems);
             if let PeSupplier::Module(found) = supplier {
                 walk.check_functions(&import, index, found, &mut closure.problems);
             }
             let PeImport { library, delayed, .. } = import;
             walk.modules[index].imports.push(PeEdge { library, delayed, supplier });
+            // Told in full below; no more than that is gathered.
+            closure.problems.truncate(limits::PROBLEMS + 1);
         }
         for anomaly in walk.linkages[index].anomalies.iter().take(10) {
             let (part, detail) = (anomaly.part.clone(), anomaly.detail.clone());
@@ -248,11 +259,37 @@ struct Walk<'a> {
     files: HashMap<String, String>,
     modules: Vec<PeModule>,
     linkages: Vec<PeLinkage>,
+    /// What each module offers.
+    exports: Vec<Exports>,
+    /// How each file of the folder was loaded, by its name.
+    loaded: HashMap<String, PeSupplier>,
+    /// What was told as missing, and for whom.
+    missing: HashSet<(String, usize)>,
+}
+
+/// Where each function of a DLL really is, where that is elsewhere.
+#[derive(Default)]
+struct Exports {
+    names: HashMap<String, Option<String>>,
+    ordinals: HashMap<u32, Option<String>>,
+}
+
+impl From<Vec<PeExport>> for Exports {
+    fn from(all: Vec<PeExport>) -> Exports {
+        let mut exports = Exports::default();
+        for PeExport { name, ordinal, forwarder } in all {
+            exports.names.extend(name.map(|name| (name, forwarder.clone())));
+            exports.ordinals.insert(ordinal, forwarder);
+        }
+        exports
+    }
 }
 
 impl Walk<'_> {
-    fn add(&mut self, name: &str, linkage: PeLinkage) -> usize {
+    fn add(&mut self, name: &str, mut linkage: PeLinkage) -> usize {
+        self.loaded.insert(name.to_owned(), PeSupplier::Module(self.modules.len()));
         self.modules.push(PeModule { name: name.to_owned(), imports: Vec::new() });
+        self.exports.push(std::mem::take(&mut linkage.exports).into());
         self.linkages.push(linkage);
         self.modules.len() - 1
     }
@@ -272,14 +309,18 @@ impl Walk<'_> {
         if self.windows.has(&wanted) {
             return PeSupplier::System;
         }
-        problems.push(PeProblem::DllMissing { library: library.clone(), needed_by, delayed: *delayed });
+        if self.missing.insert((wanted, needed_by)) {
+            problems.push(PeProblem::DllMissing { library: library.clone(), needed_by, delayed: *delayed });
+        }
         PeSupplier::Missing
     }
 
     fn load(&mut self, name: &str, needed_by: usize, problems: &mut Vec<PeProblem>) -> PeSupplier {
-        if let Some(known) = self.modules.iter().position(|module| module.name.eq_ignore_ascii_case(name)) {
-            return PeSupplier::Module(known);
+        if let Some(known) = self.loaded.get(name) {
+            return *known;
         }
+        // Until it is loaded: what cannot be is told once.
+        self.loaded.insert(name.to_owned(), PeSupplier::Missing);
         if self.modules.len() >= limits::LIBRARIES {
             let (what, limit) = ("libraries".to_owned(), limits::LIBRARIES as u64);
             problems.push(PeProblem::LimitReached { what, limit });
@@ -318,19 +359,16 @@ impl Walk<'_> {
         problems: &mut Vec<PeProblem>,
     ) {
         let library = &self.modules[found].name;
-        let exports = &self.linkages[found].exports;
-        let by_name: HashMap<&str, &PeExport> =
-            exports.iter().filter_map(|export| Some((export.name.as_deref()?, export))).collect();
+        let exports = &self.exports[found];
         for function in &import.functions {
             let (shown, export) = match function {
-                PeFunction::Name(name) => (name.clone(), by_name.get(name.as_str()).copied()),
+                PeFunction::Name(name) => (name.clone(), exports.names.get(name)),
                 PeFunction::Ordinal(ordinal) => {
-                    let same = |export: &&PeExport| export.ordinal == u32::from(*ordinal);
-                    (format!("#{ordinal}"), exports.iter().find(same))
+                    (format!("#{ordinal}"), exports.ordinals.get(&u32::from(*ordinal)))
                 }
             };
             let (function, library) = (shown, library.clone());
-            match export.map(|export| &export.forwarder) {
+            match export {
                 None => problems.push(PeProblem::FunctionMissing { function, library, needed_by }),
                 Some(Some(to)) => problems.push(PeProblem::Forwarded { function, library, to: to.clone() }),
                 Some(None) => {}
