@@ -61,8 +61,7 @@ pub(super) struct Missing {
 
 /// What must hold, and whether it does.
 pub(super) fn bars(elf: &[Contender], growth: &[Grown]) -> Vec<Bar> {
-    let ours =
-        |threads| elf.iter().find(|row| row.name == OURS && row.threads == threads);
+    let ours = |threads| elf.iter().find(|row| row.name == OURS && row.threads == threads);
     let (Some(one), Some(two)) = (ours(1), ours(2)) else { return Vec::new() };
     let most = |what, bar, measured: f64| Bar { what, bar, measured, met: measured <= bar };
     let least = |what, bar, measured: f64| Bar { what, bar, measured, met: measured >= bar };
@@ -82,10 +81,7 @@ pub(super) fn text(measured: &Measured) -> String {
     let mut text = format!("{}\n", measured.machine);
     for format in &measured.formats {
         let size = format.bytes as f64 / 1e6;
-        text += &format!(
-            "\n{} {} files, {size:.0} MB; medians\n",
-            format.files, format.name
-        );
+        text += &format!("\n{} {} files, {size:.0} MB; medians\n", format.files, format.name);
         text += &format!(
             "{:<26} {:>7} {:>10} {:>22} {:>8} {:>9}\n",
             "", "threads", "seconds", "least to most", "ratio", "peak MiB"
@@ -129,4 +125,3 @@ pub(super) fn text(measured: &Measured) -> String {
 fn mebibytes(kib: u64) -> f64 {
     kib as f64 / 1024.0
 }
-
