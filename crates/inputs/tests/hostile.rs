@@ -276,6 +276,29 @@ fn a_tar_that_lies_about_its_sizes() {
 }
 
 #[test]
+fn a_program_stored_without_its_holes_is_told_and_the_next_one_read() {
+    let place = tree();
+    let shell = &place.shell;
+    let sparse = fs::File::create(place.path("tree/bin/hole")).unwrap();
+    sparse.set_len(4 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&sparse, b"\x7fELF", 0).unwrap();
+    // So many pieces that old GNU headers need blocks of their own for them.
+    for piece in 1..30 {
+        std::os::unix::fs::FileExt::write_all_at(&sparse, b"piece", piece << 17).unwrap();
+    }
+    for dialect in ["gnu", "oldgnu", "pax"] {
+        cmd!(shell, "tar --format={dialect} -S -cf sparse.tar tree/bin/hole tree/bin/small")
+            .quiet()
+            .run()
+            .unwrap();
+        let found = read(&place.path("sparse.tar"));
+        assert_eq!(found.kinds, [ErrorKind::Unsupported], "{dialect}: {:?}", found.problems);
+        let name = format!("{}!tree/bin/small", place.path("sparse.tar").display());
+        assert_eq!(found.files.into_keys().collect::<Vec<_>>(), [name], "{dialect}");
+    }
+}
+
+#[test]
 fn members_that_share_bytes_are_a_bomb() {
     let place = tree();
     let shell = &place.shell;
