@@ -79,6 +79,7 @@ pub(crate) fn unreadable<K: FaultKind>(path: &str, error: &Fault<K>) -> Report {
         why: rule.map(|rule| rule.why).unwrap_or_default().into(),
         fix: rule.map(|rule| rule.fix).unwrap_or_default().into(),
         evidence: Vec::new(),
+        waived: None,
     };
     Report { subject: None, path: path.to_owned(), findings: vec![finding] }
 }

@@ -6,6 +6,7 @@
 mod digest;
 mod event;
 mod fault;
+mod nearest;
 mod report;
 mod source;
 mod stage;
@@ -15,7 +16,8 @@ mod toolchain;
 pub use digest::{Digest, Hasher};
 pub use event::{Event, Events, ignore_events};
 pub use fault::{Fault, FaultKind};
-pub use report::{Evidence, Finding, Outcome, Report};
+pub use nearest::{nearest, nearest_in};
+pub use report::{Evidence, Finding, Outcome, READABLE, Report, Waiver};
 pub use source::Source;
 pub use stage::{Artifact, Built, Edit, Finished, Refusal, Verified};
 pub use target::{BinaryFormat, Linkage, Machine, Target, TargetRow, UnknownTarget};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Digest;
+use crate::{Digest, Target};
 
 /// How a rule ended for one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,6 +47,38 @@ pub struct Finding {
     /// Where in the file this was seen; empty where it is about the file as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
+    /// Who said that it may leave all the same; only ever with an outcome that refuses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waived: Option<Box<Waiver>>,
+}
+
+/// The one rule that nobody can waive: about what cannot be read, nothing else that is said is worth anything.
+pub const READABLE: &str = "SW-READABLE";
+
+impl Finding {
+    /// Whether a file with this finding must not leave: it refuses, and nobody waived that.
+    pub fn refuses(&self) -> bool {
+        self.outcome.refuses() && (self.waived.is_none() || self.rule == READABLE)
+    }
+}
+
+/// A person's word that one rule's refusal is known and accepted for a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Waiver {
+    /// The rule's ID.
+    pub rule: String,
+    /// Which files: the end of a path, whole components; `*` is any text in one of them, `**` any text.
+    pub path: String,
+    /// Which target's files; `None`: of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// Why it is accepted.
+    pub reason: String,
+    /// Where it is tracked.
+    pub ticket: String,
+    /// The last day on which it holds, as `YYYY-MM-DD`.
+    pub expires: String,
 }
 
 /// A place in a file, and what is there.
@@ -71,14 +103,60 @@ pub struct Report {
 }
 
 impl Report {
-    /// The findings that refuse the file.
+    /// The findings that refuse the file, without those that were waived.
     pub fn refusals(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| finding.outcome.refuses())
+        self.findings.iter().filter(|finding| finding.refuses())
     }
 
-    /// Whether the file may leave: at least one rule looked and none refused.
+    /// Whether the file may leave: at least one rule passed, and none refuses that nobody waived.
     pub fn passed(&self) -> bool {
         self.findings.iter().any(|finding| finding.outcome == Outcome::Pass)
             && self.refusals().next().is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(rule: &'static str, outcome: Outcome, waived: bool) -> Finding {
+        let waiver = Waiver {
+            rule: rule.to_owned(),
+            path: "ship".to_owned(),
+            target: None,
+            reason: "known".to_owned(),
+            ticket: "7".to_owned(),
+            expires: "2030-01-01".to_owned(),
+        };
+        Finding {
+            rule: rule.into(),
+            outcome,
+            observed: "".into(),
+            expected: "".into(),
+            why: "".into(),
+            fix: "".into(),
+            evidence: Vec::new(),
+            waived: waived.then(|| Box::new(waiver)),
+        }
+    }
+
+    fn report(findings: Vec<Finding>) -> Report {
+        Report { subject: None, path: "ship".to_owned(), findings }
+    }
+
+    #[test]
+    fn a_waived_refusal_refuses_no_more_but_an_unreadable_file_stays_refused() {
+        let pass = finding("SW-CLASS", Outcome::Pass, false);
+        for (rule, outcome, waived, passes) in [
+            ("SW-ELF-RELRO", Outcome::Fail, false, false),
+            ("SW-ELF-RELRO", Outcome::Fail, true, true),
+            ("SW-ELF-PIE", Outcome::CannotTell, true, true),
+            (READABLE, Outcome::CannotTell, true, false),
+            (READABLE, Outcome::Fail, true, false),
+        ] {
+            let report = report(vec![pass.clone(), finding(rule, outcome, waived)]);
+            assert_eq!(report.passed(), passes, "{rule} {outcome:?} {waived}");
+        }
+        assert!(!report(vec![finding("SW-ELF-RELRO", Outcome::Fail, true)]).passed(), "no rule passed");
     }
 }

@@ -172,6 +172,7 @@ mod tests {
             why: "".into(),
             fix: "".into(),
             evidence: Vec::new(),
+            waived: None,
         };
         Report {
             subject: subject.into(),

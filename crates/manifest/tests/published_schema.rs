@@ -205,6 +205,7 @@ fn verified(target: Target) -> artifact::Artifact<Verified> {
         why: "".into(),
         fix: "".into(),
         evidence: Vec::new(),
+        waived: None,
     };
     let findings =
         vec![finding("SW-ELF-RELRO", Outcome::Pass), finding("SW-ELF-BUILD-ID", Outcome::NotApplicable)];

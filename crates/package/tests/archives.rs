@@ -31,6 +31,7 @@ fn program(folder: &Path, target: Target) -> Artifact<Verified> {
         why: "".into(),
         fix: "".into(),
         evidence: Vec::new(),
+        waived: None,
     };
     let report = Report { subject: Some(finished.digest()), path: String::new(), findings: vec![finding] };
     finished.accept(report).unwrap()

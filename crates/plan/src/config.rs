@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use artifact::{BuilderKind, Target};
+use artifact::{BuilderKind, Target, nearest, nearest_in};
 use finish::FinishOptions;
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -237,26 +237,10 @@ fn inherit(merged: &mut Table, target: Target, key: &str, general: Option<Value>
 fn refused(error: &toml::de::Error, path: &Path) -> Error {
     let text = error.to_string();
     let refused = Error::new(ErrorKind::BadConfig, format!("{}: {}", path.display(), text.trim_end()));
-    match nearest_known(error.message()) {
+    match nearest_in(error.message()) {
         Some(nearest) => refused.with_hint(format!("did you mean `{nearest}`?")),
         None => refused.with_hint("`cargo xtask plan --print-config` shows every key with its default"),
     }
-}
-
-/// The known name nearest to the unknown one, from serde's sentence
-/// "unknown field `x`, expected one of `a`, `b`" (a test holds us to that sentence).
-fn nearest_known(message: &str) -> Option<&str> {
-    if !message.starts_with("unknown ") {
-        return None;
-    }
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let unknown = quoted.next()?;
-    nearest(unknown, &quoted.collect::<Vec<_>>())
-}
-
-fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
-    let by_distance = known.iter().map(|name| (strsim::damerau_levenshtein(unknown, name), *name));
-    by_distance.min().filter(|(distance, _)| *distance <= unknown.len().div_ceil(2)).map(|(_, name)| name)
 }
 
 #[cfg(test)]

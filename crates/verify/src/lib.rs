@@ -4,10 +4,13 @@
 //! `rules/`, each with its lasting ID; policies are data, with a commented default in `default-policy.toml`.
 
 mod authenticode;
+mod date;
+mod error;
 mod matching;
 mod page;
 mod pe_kind;
 mod policy;
+mod regression;
 mod rule;
 mod rules;
 mod start_code;
@@ -16,16 +19,22 @@ mod sysroot;
 #[cfg(test)]
 mod testing;
 mod version;
+mod waivers;
 
 use artifact::Report;
 use inspect::facts::Facts;
 
-pub use page::{OUTCOMES, rules_page};
+pub use date::Date;
+pub use error::{Error, ErrorKind};
+pub use page::{OUTCOMES, all_rules, known_rule, rules_page};
 pub use policy::{
-    ControlFlow, DEFAULT_POLICY, Policy, PolicyOverrides, Requirement, Secret, SubsystemPolicy,
+    ApparentKind, ControlFlow, DEFAULT_POLICY, Kind, KindPolicy, PRESETS, Policy, PolicyFile,
+    PolicyOverrides, Preset, Requirement, Secret, SubsystemPolicy, sound,
 };
+pub use regression::{Sighting, regression_rules, regressions};
 pub use rule::Rule;
 pub use sysroot::SysrootPolicy;
+pub use waivers::{Unused, Waivers};
 
 /// One file, as bytes and as what was read from them.
 #[derive(Clone, Copy, Debug)]

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use artifact::Outcome;
+use artifact::{Outcome, nearest};
 
-use crate::{Rule, rules};
+use crate::{Error, ErrorKind, Rule, regression_rules, rules};
 
 /// What each outcome means, whichever rule ends with it.
 pub const OUTCOMES: [(Outcome, &str, &str); 4] = [
@@ -22,6 +22,26 @@ pub const OUTCOMES: [(Outcome, &str, &str); 4] = [
     ),
 ];
 
+/// Every rule that can stand in a report: those of one file, then those of a file beside its older version.
+pub fn all_rules() -> impl Iterator<Item = &'static Rule> {
+    rules().iter().chain(regression_rules())
+}
+
+/// The rule called `id`.
+///
+/// # Errors
+/// [`ErrorKind::UnknownRule`], with the nearest one.
+pub fn known_rule(id: &str) -> Result<&'static Rule, Error> {
+    all_rules().find(|rule| rule.id == id).ok_or_else(|| {
+        let ids: Vec<_> = all_rules().map(|rule| rule.id).collect();
+        let error = Error::new(ErrorKind::UnknownRule, format!("no rule is called `{id}`"));
+        match nearest(&id.to_uppercase(), &ids) {
+            Some(nearest) => error.with_hint(format!("did you mean `{nearest}`?")),
+            None => error.with_hint("`cargo xtask verify --rules` lists them all"),
+        }
+    })
+}
+
 /// The page about all rules, in Markdown. Equal rules give equal bytes.
 pub fn rules_page() -> String {
     let mut page = "# Rules\n\n\
@@ -33,16 +53,16 @@ pub fn rules_page() -> String {
         let _ = writeln!(page, "- `{name}`: {meaning}.");
     }
     page += "\n| Rule | Looks at | Holds when |\n|---|---|---|\n";
-    for rule in rules() {
+    for rule in all_rules() {
         let anchor = rule.id.to_lowercase();
         let _ = writeln!(page, "| [{}](#{anchor}) | {} | {} |", rule.id, rule.looks_at(), rule.summary);
     }
-    rules().iter().fold(page, |page, rule| page + &section(rule))
+    all_rules().fold(page, |page, rule| page + &section(rule))
 }
 
 fn section(rule: &Rule) -> String {
     let mut text = format!(
-        "\n## {}\n\nHolds when: {}. Looks at {}.\n\n**Why.** {}\n\n**Fix.** {}\n\n**References.**\n\n",
+        "\n## {}\n\nHolds when: {}. Looks at {}.\n\n**Why.** {}\n\n**Fix.** {}.\n\n**References.**\n\n",
         rule.id,
         rule.summary,
         rule.looks_at(),

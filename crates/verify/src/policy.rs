@@ -1,11 +1,23 @@
 //! What a file is held to: data, from the target's row and the embedded default, with the caller's overrides.
 
+mod file;
+mod kind;
+mod preset;
+mod sound;
+
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use artifact::{BinaryFormat, Linkage, Machine, Target};
+use inspect::facts::Binary;
 use serde::{Deserialize, Serialize};
 
 use crate::SysrootPolicy;
+
+pub use file::PolicyFile;
+pub use kind::{ApparentKind, Kind, KindPolicy};
+pub use preset::{PRESETS, Preset};
+pub use sound::sound;
 
 /// The default, commented line by line: one table a family of targets.
 pub const DEFAULT_POLICY: &str = include_str!("default-policy.toml");
@@ -20,6 +32,10 @@ pub struct Policy {
     pub machine: Machine,
     /// How the program finds its C library.
     pub linkage: Linkage,
+    /// Whether the file must be a program or a library, or is taken as it is.
+    pub kind: KindPolicy,
+    /// Rules that are not asked, by ID.
+    pub rules_off: Vec<String>,
     /// The loader it must name (ELF `PT_INTERP`); `None`: it must name none.
     pub interpreter: Option<String>,
     /// The newest glibc it may ask for, such as `2.31`; `None`: it must ask for none.
@@ -67,6 +83,10 @@ pub struct Policy {
     pub fortify: bool,
     /// Whether an executable segment of an ELF file must hold code alone.
     pub separate_code: bool,
+    /// Libraries and DLLs that may not be asked for, though a list above allows them; a name ending in `*` is a prefix.
+    pub denied_libraries: Vec<String>,
+    /// Whether all functions must be looked up at start; else the table of those that are not may stay writable.
+    pub bind_now: bool,
     /// The PE subsystem.
     pub subsystem: SubsystemPolicy,
     /// Control flow guard of a PE file.
@@ -105,6 +125,8 @@ pub struct Policy {
     pub size_budget: Option<u64>,
     /// Secrets to look for in all bytes. An empty list looks for none.
     pub secrets: Vec<Secret>,
+    /// By how many percent a file may be larger than its older version.
+    pub growth_percent: u32,
     /// Folders of this build that must not occur: workspace, cargo home, home, target folder. Given by the caller.
     pub build_paths: Vec<String>,
     /// Places on any build machine that must not occur; `*` is one folder's name.
@@ -175,6 +197,12 @@ pub enum Secret {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PolicyOverrides {
+    /// A named set of overrides; the keys beside it win over it.
+    pub preset: Option<Preset>,
+    /// See [`Policy::kind`].
+    pub kind: Option<KindPolicy>,
+    /// See [`Policy::rules_off`].
+    pub rules_off: Option<Vec<String>>,
     /// See [`Policy::glibc_floor`].
     pub glibc_floor: Option<String>,
     /// See [`Policy::libgcc_floor`].
@@ -219,6 +247,10 @@ pub struct PolicyOverrides {
     pub fortify: Option<bool>,
     /// See [`Policy::separate_code`].
     pub separate_code: Option<bool>,
+    /// See [`Policy::denied_libraries`].
+    pub denied_libraries: Option<Vec<String>>,
+    /// See [`Policy::bind_now`].
+    pub bind_now: Option<bool>,
     /// See [`Policy::subsystem`].
     pub subsystem: Option<SubsystemPolicy>,
     /// See [`Policy::control_flow_guard`].
@@ -257,6 +289,8 @@ pub struct PolicyOverrides {
     pub size_budget: Option<u64>,
     /// See [`Policy::secrets`].
     pub secrets: Option<Vec<Secret>>,
+    /// See [`Policy::growth_percent`].
+    pub growth_percent: Option<u32>,
     /// See [`Policy::path_patterns`].
     pub path_patterns: Option<Vec<String>>,
     /// See [`Policy::allowed_paths`].
@@ -267,17 +301,21 @@ impl Policy {
     /// What a program for `target` is held to when nothing else is said.
     pub fn for_target(target: Target) -> Policy {
         let row = target.row();
-        let families: Families =
-            toml::from_str(DEFAULT_POLICY).expect("the embedded default parses, see the test");
+        static FAMILIES: OnceLock<Families> = OnceLock::new();
+        let families = FAMILIES.get_or_init(|| {
+            toml::from_str(DEFAULT_POLICY).expect("the embedded default parses, see the test")
+        });
         let family = match (row.format, row.linkage) {
-            (BinaryFormat::Elf, Linkage::Dynamic) => families.elf_glibc,
-            (BinaryFormat::Elf, Linkage::StaticPie) => families.elf_musl,
-            (BinaryFormat::Pe, _) => families.pe,
+            (BinaryFormat::Elf, Linkage::Dynamic) => &families.elf_glibc,
+            (BinaryFormat::Elf, Linkage::StaticPie) => &families.elf_musl,
+            (BinaryFormat::Pe, _) => &families.pe,
         };
         let fixed = Policy {
             format: row.format,
             machine: row.machine,
             linkage: row.linkage,
+            kind: KindPolicy::Program,
+            rules_off: Vec::new(),
             interpreter: row.interpreter.map(str::to_owned),
             glibc_floor: row.glibc_floor.map(str::to_owned),
             libgcc_floor: None,
@@ -301,6 +339,8 @@ impl Policy {
             stack_protector: false,
             fortify: false,
             separate_code: false,
+            denied_libraries: Vec::new(),
+            bind_now: true,
             subsystem: SubsystemPolicy::Any,
             control_flow_guard: Requirement::Optional,
             cet_compat: false,
@@ -320,11 +360,12 @@ impl Policy {
             trailing_bytes: 0,
             size_budget: None,
             secrets: Vec::new(),
+            growth_percent: 10,
             build_paths: Vec::new(),
             path_patterns: Vec::new(),
             allowed_paths: Vec::new(),
         };
-        fixed.with(&family)
+        fixed.with(family)
     }
 
     /// This policy, with `overrides` put over it.
@@ -332,6 +373,9 @@ impl Policy {
     pub fn with(mut self, overrides: &PolicyOverrides) -> Policy {
         // Taken apart without `..`, so that a new key cannot be forgotten here.
         let PolicyOverrides {
+            preset,
+            kind,
+            rules_off,
             glibc_floor,
             libgcc_floor,
             glibcxx_floor,
@@ -354,6 +398,8 @@ impl Policy {
             stack_protector,
             fortify,
             separate_code,
+            denied_libraries,
+            bind_now,
             subsystem,
             control_flow_guard,
             cet_compat,
@@ -373,9 +419,15 @@ impl Policy {
             trailing_bytes,
             size_budget,
             secrets,
+            growth_percent,
             path_patterns,
             allowed_paths,
         } = overrides;
+        if let Some(preset) = preset {
+            self = self.with(preset.overrides());
+        }
+        replace(&mut self.kind, kind);
+        replace(&mut self.rules_off, rules_off);
         self.glibc_floor = glibc_floor.clone().or(self.glibc_floor);
         self.libgcc_floor = libgcc_floor.clone().or(self.libgcc_floor);
         self.glibcxx_floor = glibcxx_floor.clone().or(self.glibcxx_floor);
@@ -398,6 +450,8 @@ impl Policy {
         replace(&mut self.stack_protector, stack_protector);
         replace(&mut self.fortify, fortify);
         replace(&mut self.separate_code, separate_code);
+        replace(&mut self.denied_libraries, denied_libraries);
+        replace(&mut self.bind_now, bind_now);
         replace(&mut self.subsystem, subsystem);
         replace(&mut self.control_flow_guard, control_flow_guard);
         replace(&mut self.cet_compat, cet_compat);
@@ -417,9 +471,20 @@ impl Policy {
         replace(&mut self.trailing_bytes, trailing_bytes);
         self.size_budget = size_budget.or(self.size_budget);
         replace(&mut self.secrets, secrets);
+        replace(&mut self.growth_percent, growth_percent);
         replace(&mut self.path_patterns, path_patterns);
         replace(&mut self.allowed_paths, allowed_paths);
         self
+    }
+
+    /// Why the file is taken for a library; `None` for a program. What only programs have is not asked of libraries.
+    pub(crate) fn library(&self, binary: &Binary) -> Option<&'static str> {
+        let apparent = ApparentKind::of(binary);
+        match self.kind {
+            KindPolicy::Program => None,
+            KindPolicy::Library => Some("the policy's word"),
+            KindPolicy::Auto => (apparent.kind != Kind::Program).then_some(apparent.why),
+        }
     }
 
     /// This policy, with the folders of a build that must not occur in what it made.
@@ -480,6 +545,11 @@ mod tests {
                     "timestamps",
                     "checksum",
                     "trailing-bytes",
+                    "growth-percent",
+                    "kind",
+                    "rules-off",
+                    "bind-now",
+                    "denied-libraries",
                     "path-patterns",
                     "allowed-paths",
                 ])

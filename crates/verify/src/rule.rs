@@ -6,6 +6,7 @@ use std::fmt::{self, Write};
 use artifact::{BinaryFormat, Evidence, Finding, Outcome};
 use inspect::facts::{Binary, Elf, Pe};
 
+use crate::regression::Sighting;
 use crate::{Policy, Subject};
 
 /// One rule: asked of every file, answered by one finding.
@@ -35,13 +36,15 @@ pub(crate) enum Check {
     Elf(fn(&Elf, &Subject, &Policy) -> Judgement),
     /// A PE file, where the policy wants one.
     Pe(fn(&Pe, &Subject, &Policy) -> Judgement),
+    /// A file beside its older version, which comes first.
+    Against(fn(&Sighting, &Sighting, &Policy) -> Judgement),
 }
 
 impl Rule {
     /// The format the rule is about; `None`: both.
     pub fn format(&self) -> Option<BinaryFormat> {
         match self.check {
-            Check::Always(_) | Check::Either(_) => None,
+            Check::Always(_) | Check::Either(_) | Check::Against(_) => None,
             Check::Elf(_) => Some(BinaryFormat::Elf),
             Check::Pe(_) => Some(BinaryFormat::Pe),
         }
@@ -54,19 +57,28 @@ impl Rule {
             Check::Either(_) => "every file of the policy's format",
             Check::Elf(_) => "ELF files, where the policy wants ELF",
             Check::Pe(_) => "PE files, where the policy wants PE",
+            Check::Against(_) => "a file beside its older version (`--against`)",
         }
     }
 
     pub(crate) fn finding(&self, subject: &Subject, policy: &Policy) -> Finding {
-        let Judgement { outcome, observed, expected, evidence } = self.judge(subject, policy);
+        self.found(self.judge(subject, policy))
+    }
+
+    /// The finding that a judgement of this rule is.
+    pub(crate) fn found(&self, judgement: Judgement) -> Finding {
+        let Judgement { outcome, observed, expected, evidence } = judgement;
         // Most findings are passes by the thousand: what nobody has to act on need not be said with each.
         let (why, fix) = if outcome.refuses() { (self.why, self.fix) } else { ("", "") };
         let (rule, why, fix) = (self.id.into(), why.into(), fix.into());
-        Finding { rule, outcome, observed, expected, why, fix, evidence }
+        Finding { rule, outcome, observed, expected, why, fix, evidence, waived: None }
     }
 
     pub(crate) fn judge(&self, subject: &Subject, policy: &Policy) -> Judgement {
         let binary = &subject.facts.binary;
+        if policy.rules_off.iter().any(|off| off == self.id) {
+            return Judgement::not_applicable("the policy does not ask (`rules-off`)");
+        }
         if let Check::Always(check) = self.check {
             return check(subject, policy);
         }
@@ -81,6 +93,7 @@ impl Rule {
             (Check::Elf(_), Binary::Pe(_)) | (Check::Pe(_), Binary::Elf(_)) => {
                 Judgement::not_applicable(format_name(format_of(binary)))
             }
+            (Check::Against(_), _) => Judgement::not_applicable("no older version to compare with"),
         }
     }
 }

@@ -24,7 +24,10 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Elf(check),
 };
 
-fn check(elf: &Elf, _: &Subject, _: &Policy) -> Judgement {
+fn check(elf: &Elf, _: &Subject, policy: &Policy) -> Judgement {
+    if !policy.bind_now {
+        return Judgement::not_applicable("the policy allows lazy binding");
+    }
     let expected = "DT_BIND_NOW, DF_BIND_NOW or DF_1_NOW";
     if elf.dynamic.is_empty() {
         return Judgement::not_applicable("no dynamic section: nothing is bound");
@@ -57,5 +60,10 @@ mod tests {
         assert_ends(&with(DT_FLAGS_1, 0x0800_0001), Outcome::Pass, "DF_1_NOW");
         assert_ends(&with(DT_FLAGS_1, 0x0800_0000), Outcome::Fail, "none");
         assert_ends(&judge_elf(&RULE, |elf, _| elf.dynamic.clear()), Outcome::NotApplicable, "no dynamic");
+        let lazy = judge_elf(&RULE, |elf, policy| {
+            elf.dynamic = vec![dynamic(DT_FLAGS, 0)];
+            policy.bind_now = false;
+        });
+        assert_ends(&lazy, Outcome::NotApplicable, "the policy allows lazy binding");
     }
 }

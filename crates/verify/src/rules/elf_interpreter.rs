@@ -14,7 +14,10 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Elf(check),
 };
 
-fn check(elf: &Elf, _: &Subject, policy: &Policy) -> Judgement {
+fn check(elf: &Elf, subject: &Subject, policy: &Policy) -> Judgement {
+    if let Some(why) = policy.library(&subject.facts.binary) {
+        return Judgement::not_applicable(format!("no program ({why}), see SW-KIND"));
+    }
     let shown = |path: &Option<String>| path.clone().unwrap_or_else(|| "no interpreter".to_owned());
     let right = elf.interpreter == policy.interpreter;
     Judgement::require(right, shown(&elf.interpreter), shown(&policy.interpreter))

@@ -19,7 +19,10 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(elf: &Elf, _: &Subject, policy: &Policy) -> Judgement {
-    let known = |library: &str| policy.needed_libraries.iter().any(|pattern| matches(pattern, library));
+    let in_list = |list: &[String], library: &str| list.iter().any(|pattern| matches(pattern, library));
+    let known = |library: &str| {
+        in_list(&policy.needed_libraries, library) && !in_list(&policy.denied_libraries, library)
+    };
     let wrong: Vec<_> = elf.needed.iter().filter(|library| !known(library)).map(String::as_str).collect();
     let expected = format!("nothing but {}", listed_or_none(&policy.needed_libraries));
     if wrong.is_empty() {
@@ -50,5 +53,14 @@ mod tests {
             Outcome::Fail,
             "libc.so",
         );
+    }
+
+    #[test]
+    fn a_denied_library_fails_though_the_list_allows_it() {
+        let judgement = judge_elf(&RULE, |_, policy| {
+            policy.needed_libraries = vec!["lib*".to_owned()];
+            policy.denied_libraries = vec!["libgcc_s*".to_owned()];
+        });
+        assert_ends(&judgement, Outcome::Fail, "libgcc_s.so.1");
     }
 }

@@ -2,6 +2,7 @@
 
 use inspect::facts::Elf;
 
+use crate::policy::{ApparentKind, Kind};
 use crate::rule::{Check, Judgement, Rule};
 use crate::{Policy, Subject};
 
@@ -25,23 +26,28 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Elf(check),
 };
 
-fn check(elf: &Elf, _: &Subject, _: &Policy) -> Judgement {
+fn check(elf: &Elf, subject: &Subject, policy: &Policy) -> Judgement {
+    if let Some(why) = policy.library(&subject.facts.binary) {
+        return Judgement::not_applicable(format!("no program ({why}), see SW-KIND"));
+    }
     let expected = "ET_DYN with DF_1_PIE: a position-independent executable";
     match elf.file_type {
         ET_DYN => {}
         ET_EXEC => return Judgement::fail("ET_EXEC: loaded at a fixed address", expected),
         other => return Judgement::fail(format!("e_type {other}: not an executable"), expected),
     }
-    if let Some(name) = &elf.soname {
-        return Judgement::fail(format!("a shared library, DT_SONAME `{name}`"), expected);
-    }
     if !elf.segments.iter().any(|segment| segment.kind == PT_DYNAMIC) {
         return Judgement::fail("ET_DYN without PT_DYNAMIC: nothing says how to move it", expected);
     }
+    let apparent = ApparentKind::of(&subject.facts.binary);
     // Linkers from before 2014 set no flag, and then nothing tells an executable from a library.
     let pie = elf.dynamic.iter().any(|entry| entry.tag == DT_FLAGS_1 && entry.value & DF_1_PIE != 0);
     if pie {
         Judgement::pass("ET_DYN, DF_1_PIE", expected)
+    } else if let ApparentKind { kind: Kind::Program, why, certain: true } = apparent {
+        Judgement::pass(format!("ET_DYN, {why}: linked before there was DF_1_PIE"), expected)
+    } else if apparent.certain {
+        Judgement::not_applicable(format!("{} ({}), see SW-KIND", apparent.kind.name(), apparent.why))
     } else {
         Judgement::cannot_tell("ET_DYN without DF_1_PIE: an executable or a library", expected)
     }
@@ -52,6 +58,7 @@ mod tests {
     use artifact::Outcome;
 
     use super::*;
+    use crate::KindPolicy;
     use crate::testing::*;
 
     #[test]
@@ -61,9 +68,22 @@ mod tests {
         assert_ends(&judge_elf(&RULE, |elf, _| elf.file_type = 2), Outcome::Fail, "ET_EXEC");
         assert_ends(&judge_elf(&RULE, |elf, _| elf.file_type = 1), Outcome::Fail, "e_type 1");
         assert_ends(
-            &judge_elf(&RULE, |elf, _| elf.soname = Some("libx.so".into())),
-            Outcome::Fail,
-            "libx.so",
+            &judge_elf(&RULE, |elf, _| {
+                elf.dynamic.clear();
+                elf.soname = Some("libx.so".into());
+            }),
+            Outcome::NotApplicable,
+            "a shared library (DT_SONAME), see SW-KIND",
+        );
+        assert_ends(
+            &judge_elf(&RULE, |elf, _| elf.dynamic = vec![dynamic(21, 0)]),
+            Outcome::Pass,
+            "PT_INTERP and DT_DEBUG",
+        );
+        assert_ends(
+            &judge_elf(&RULE, |_, policy| policy.kind = KindPolicy::Library),
+            Outcome::NotApplicable,
+            "no program",
         );
         assert_ends(
             &judge_elf(&RULE, |elf, _| elf.dynamic[1].value = 1),

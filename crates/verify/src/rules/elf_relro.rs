@@ -15,6 +15,8 @@ const PAGE: u64 = 4096;
 /// What is written only while loading.
 const COVERED: [&str; 7] =
     [".got", ".got.plt", ".dynamic", ".data.rel.ro", ".init_array", ".fini_array", ".preinit_array"];
+/// Where lazily bound functions are entered while the program runs.
+const LAZY_TABLE: &str = ".got.plt";
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-RELRO",
@@ -29,8 +31,12 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Elf(check),
 };
 
-fn check(elf: &Elf, _: &Subject, _: &Policy) -> Judgement {
-    let expected = "PT_GNU_RELRO over the GOT and all else that only the loader writes";
+fn check(elf: &Elf, _: &Subject, policy: &Policy) -> Judgement {
+    let expected = if policy.bind_now {
+        "PT_GNU_RELRO over the GOT and all else that only the loader writes"
+    } else {
+        "PT_GNU_RELRO over all that only the loader writes, the table of lazy binding apart"
+    };
     let headers: Vec<_> = elf.segments.iter().filter(|segment| segment.kind == PT_GNU_RELRO).collect();
     let relro = match headers.as_slice() {
         [] => return Judgement::fail("no PT_GNU_RELRO", expected),
@@ -45,7 +51,7 @@ fn check(elf: &Elf, _: &Subject, _: &Policy) -> Judgement {
     // Both ends are rounded down to a page, as the loader does: a part of a page at the end stays writable.
     let covered = page(relro.virtual_address)..page(end);
     let mut wrong = Vec::new();
-    for (name, address, size) in written_while_loading(elf) {
+    for (name, address, size) in written_while_loading(elf, policy) {
         let end = address.checked_add(size);
         if address < covered.start || end.is_none_or(|end| end > covered.end) {
             wrong.push(format!("{name} at {address:#x}, {size:#x} bytes"));
@@ -64,11 +70,12 @@ fn page(address: u64) -> u64 {
 }
 
 /// Name, address and size of each part; from program headers where there are no sections.
-fn written_while_loading(elf: &Elf) -> Vec<(String, u64, u64)> {
+fn written_while_loading(elf: &Elf, policy: &Policy) -> Vec<(String, u64, u64)> {
     let sections = elf.sections.iter().filter(|section| {
         section.flags & WRITE_ALLOC == WRITE_ALLOC
             && section.size > 0
             && COVERED.contains(&section.name.as_str())
+            && (policy.bind_now || section.name != LAZY_TABLE)
     });
     let mut parts: Vec<_> =
         sections.map(|section| (section.name.clone(), section.address, section.size)).collect();
@@ -77,7 +84,7 @@ fn written_while_loading(elf: &Elf) -> Vec<(String, u64, u64)> {
         ("PT_DYNAMIC".to_owned(), *virtual_address, *memory_size)
     }));
     // Three reserved words begin the table that DT_PLTGOT points to.
-    let table = elf.dynamic.iter().filter(|entry| entry.tag == DT_PLTGOT);
+    let table = elf.dynamic.iter().filter(|entry| entry.tag == DT_PLTGOT && policy.bind_now);
     parts.extend(table.map(|entry| ("DT_PLTGOT".to_owned(), entry.value, 3 * u64::from(elf.class / 8))));
     parts
 }
@@ -105,6 +112,20 @@ mod tests {
         assert_ends(&table, Outcome::Pass, "");
         let beyond = judge_elf(&RULE, |elf, _| elf.sections[2].size = 0x1001);
         assert_ends(&beyond, Outcome::Fail, ".got at 0x12000, 0x1001 bytes");
+    }
+
+    #[test]
+    fn where_lazy_binding_is_allowed_its_table_stays_writable_and_nothing_else() {
+        let writable = |name: &str, bind_now| {
+            judge_elf(&RULE, |elf, policy| {
+                elf.sections.push(section(name, 1, 3, 0x13000, 0x3000, 0x20));
+                elf.dynamic.push(dynamic(DT_PLTGOT, 0x13000));
+                policy.bind_now = bind_now;
+            })
+        };
+        assert_ends(&writable(".got.plt", true), Outcome::Fail, ".got.plt at 0x13000");
+        assert_ends(&writable(".got.plt", false), Outcome::Pass, "");
+        assert_ends(&writable(".dynamic", false), Outcome::Fail, ".dynamic at 0x13000");
     }
 
     #[test]

@@ -26,6 +26,9 @@ fn check(elf: &Elf, subject: &Subject, policy: &Policy) -> Judgement {
     if policy.linkage != Linkage::StaticPie {
         return Judgement::not_applicable("the loader relocates it");
     }
+    if let Some(why) = policy.library(&subject.facts.binary) {
+        return Judgement::not_applicable(format!("no program ({why}), see SW-KIND"));
+    }
     if elf.file_type != ET_DYN {
         return Judgement::not_applicable("loaded at a fixed address, see SW-ELF-PIE");
     }

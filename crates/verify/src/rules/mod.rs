@@ -31,6 +31,7 @@ mod elf_textrel;
 mod elf_undefined;
 mod elf_wx_segments;
 mod format;
+mod kind;
 mod machine;
 mod pe_alignment;
 mod pe_cet;
@@ -78,6 +79,7 @@ pub(crate) const ALL: &[Rule] = &[
     format::RULE,
     machine::RULE,
     class::RULE,
+    kind::RULE,
     elf_os_abi::RULE,
     elf_abi_flags::RULE,
     elf_interpreter::RULE,

@@ -20,8 +20,11 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
-    let known =
-        |library: &str| policy.imported_dlls.iter().any(|pattern| matches_ignoring_case(pattern, library));
+    let in_list =
+        |list: &[String], library: &str| list.iter().any(|pattern| matches_ignoring_case(pattern, library));
+    let known = |library: &str| {
+        in_list(&policy.imported_dlls, library) && !in_list(&policy.denied_libraries, library)
+    };
     // What is loaded at first use is SW-PE-DELAY-IMPORTS' subject.
     let imports = pe.imports.iter().filter(|import| !import.delayed);
     let wrong: Vec<_> = imports.clone().filter(|import| !known(&import.library)).map(shown).collect();
@@ -54,6 +57,16 @@ mod tests {
         assert_ends(&importing("libgcc_s_seh-1.dll", false), Outcome::Fail, "`libgcc_s_seh-1.dll`");
         assert_ends(&importing("evil.dll", true), Outcome::Pass, "KERNEL32");
         assert_ends(&importing("", false), Outcome::Fail, "``");
+    }
+
+    #[test]
+    fn a_denied_dll_fails_though_a_prefix_allows_it() {
+        let judgement = judge_pe(&RULE, |pe, policy| {
+            let library = "API-MS-Win-Core-Debug-l1-1-0.dll".to_owned();
+            pe.imports.push(PeImport { library, delayed: false, functions: Vec::new() });
+            policy.denied_libraries = vec!["api-ms-win-core-debug-*".to_owned()];
+        });
+        assert_ends(&judgement, Outcome::Fail, "Core-Debug");
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(crate) const RULE: Rule = Rule {
 const OFFSET: u64 = 24 + 68;
 
 fn check(pe: &Pe, subject: &Subject, policy: &Policy) -> Judgement {
+    if let Some(why) = policy.library(&subject.facts.binary) {
+        return Judgement::not_applicable(format!("no program ({why}), see SW-KIND"));
+    }
     let (right, expected) = match policy.subsystem {
         SubsystemPolicy::Console => (pe.subsystem == CONSOLE, "console (3)"),
         SubsystemPolicy::Gui => (pe.subsystem == GUI, "GUI (2)"),
@@ -56,6 +59,16 @@ mod tests {
         assert_ends(&judge_subsystem(2, SubsystemPolicy::Console), Outcome::Fail, "GUI (2)");
         assert_ends(&judge_subsystem(2, SubsystemPolicy::Gui), Outcome::Pass, "GUI (2)");
         assert_ends(&judge_subsystem(3, SubsystemPolicy::Gui), Outcome::Fail, "console (3)");
+    }
+
+    #[test]
+    fn a_library_has_no_window() {
+        let dll = judge_pe(&RULE, |pe, policy| {
+            pe.characteristics |= 0x2000;
+            pe.subsystem = 2;
+            policy.kind = crate::KindPolicy::Auto;
+        });
+        assert_ends(&dll, Outcome::NotApplicable, "IMAGE_FILE_DLL");
     }
 
     #[test]

@@ -34,6 +34,10 @@ const MUTATIONS: &[Mutation] = &[
         let field = pe(bytes, 4);
         put(bytes, field, 2, 0x5064);
     }),
+    mutation("SW-KIND", Fixture::Console, "IMAGE_FILE_DLL set", |bytes| {
+        let field = pe(bytes, CHARACTERISTICS);
+        change(bytes, field, 2, |flags| flags | 0x2000);
+    }),
     mutation("SW-CLASS", Fixture::Freestanding, "built for x32: the same machine, 32-bit", |bytes| {
         *bytes = read("x86_64-freestanding-x32");
     }),
