@@ -196,7 +196,10 @@ pub struct InspectArgs {
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
     /// Files, folders, archives, and images as docker://NAME or podman://NAME.
-    #[arg(required_unless_present_any = ["print_policy", "rules"], value_name = "PATH")]
+    #[arg(
+        required_unless_present_any = ["print_policy", "print_presets", "rules", "rules_page", "explain"],
+        value_name = "PATH"
+    )]
     pub paths: Vec<PathBuf>,
     /// How many files are looked at side by side [default: as many as there are cores].
     #[arg(long, short, value_name = "N")]
@@ -210,15 +213,57 @@ pub struct VerifyArgs {
     /// The devices' root folder (PE: folder of DLLs), in which everything needed must be [default: the policy's].
     #[arg(long, value_name = "DIR")]
     pub sysroot: Option<PathBuf>,
+    /// A named policy in the place of release.toml's.
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub preset: Option<PresetName>,
+    /// A policy file in the place of release.toml: [policy], [target.NAME.policy], [kind.NAME.policy], [[waiver]].
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// The older version: each file is compared with the one of its name there.
+    #[arg(long, value_name = "OLD")]
+    pub against: Option<PathBuf>,
     /// Show rules that passed, too.
     #[arg(long, short)]
     pub verbose: bool,
     /// Print the default policy with its comments and stop.
     #[arg(long)]
     pub print_policy: bool,
+    /// Print the presets with their comments and stop.
+    #[arg(long)]
+    pub print_presets: bool,
     /// List the rules with their reasons and stop.
     #[arg(long)]
     pub rules: bool,
+    /// Print docs/rules.md and stop.
+    #[arg(long)]
+    pub rules_page: bool,
+    /// Explain rules by their ID and stop.
+    #[arg(long, value_name = "ID", num_args = 1..)]
+    pub explain: Vec<String>,
+}
+
+/// The presets by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PresetName {
+    /// A program of ours that leaves for devices: the default.
+    Daemon,
+    /// A shared library of ours.
+    Library,
+    /// Everything that can be asked.
+    Strict,
+    /// Any distribution's files.
+    Distro,
+}
+
+impl From<PresetName> for verify::Preset {
+    fn from(name: PresetName) -> verify::Preset {
+        match name {
+            PresetName::Daemon => verify::Preset::Daemon,
+            PresetName::Library => verify::Preset::Library,
+            PresetName::Strict => verify::Preset::Strict,
+            PresetName::Distro => verify::Preset::Distro,
+        }
+    }
 }
 
 /// `package`

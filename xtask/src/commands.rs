@@ -1,9 +1,8 @@
 //! What each command does: types from the command line in, one result out.
 
 use std::path::Path;
-use std::slice;
 
-use artifact::{Digest, Report, Target};
+use artifact::{Digest, Target};
 use clap::CommandFactory;
 use closure::Sysroot;
 use inputs::{Input, Item};
@@ -13,7 +12,6 @@ use package::{Layout, Staging};
 use plan::{PlanRequest, ReleasePlan};
 use serde::Serialize;
 use toolchain::ImageRequest;
-use verify::SysrootPolicy;
 
 use crate::args::*;
 use crate::closing::Closed;
@@ -21,7 +19,7 @@ use crate::failure::Failure;
 use crate::pipeline::{self, Conduct, Released};
 use crate::programs::each_program;
 use crate::render::{self, Renderer};
-use crate::{bench, builders, doctor, gate, jobs};
+use crate::{bench, builders, doctor, jobs, verification};
 
 /// Does what the command line asks.
 pub(crate) fn run(command: Command, renderer: &Renderer) -> Result<(), Failure> {
@@ -31,7 +29,7 @@ pub(crate) fn run(command: Command, renderer: &Renderer) -> Result<(), Failure> 
         Command::Build(args) => build(&args, renderer),
         Command::Finish(args) => finish(&args, renderer),
         Command::Inspect(args) => inspect(&args, renderer),
-        Command::Verify(args) => verify(&args, renderer),
+        Command::Verify(args) => verification::run(&args, renderer),
         Command::Package(args) => gather(&args, renderer),
         Command::Toolchain(args) => toolchain(args.command, renderer),
         Command::Doctor => doctor::run(renderer),
@@ -197,81 +195,6 @@ fn inspect(args: &InspectArgs, renderer: &Renderer) -> Result<(), Failure> {
     })?;
     list.end();
     Failure::together(failures).map_or(Ok(()), Err)
-}
-
-fn verify(args: &VerifyArgs, renderer: &Renderer) -> Result<(), Failure> {
-    if args.print_policy {
-        renderer.raw(verify::DEFAULT_POLICY);
-        return Ok(());
-    }
-    if args.rules {
-        let ids: Vec<_> = verify::rules().iter().map(|rule| (rule.id, rule.why, rule.fix)).collect();
-        renderer.result(&ids, |_| render::rules(verify::rules()));
-        return Ok(());
-    }
-    let target = args.target.as_deref().map(plan::target).transpose()?;
-    // Opened here as well, so that a wrong path is told once and not with every file.
-    let sysroot = args.sysroot.as_deref().map(|path| Sysroot::open(path).map(|_| SysrootPolicy::new(path)));
-    let sysroot = sysroot.transpose()?;
-    let look = |item: &Item| {
-        let (report, unreadable) = judged(item, target, sysroot.as_ref(), args)?;
-        let line = renderer.line(&report, |report| render::verified(slice::from_ref(report), args.verbose));
-        Ok::<_, Failure>((report.passed(), unreadable, line))
-    };
-    let (mut list, mut refused, mut readable, mut unreadable) = (renderer.list(), false, false, None);
-    each_program(&args.paths, args.jobs, look, &mut |judged| {
-        let (passed, failure, line) = judged?;
-        list.tell(&line);
-        refused |= !passed;
-        readable |= failure.is_none();
-        unreadable = unreadable.take().or(failure);
-        Ok(())
-    })?;
-    list.end();
-    match unreadable {
-        Some(failure) if !readable => Err(failure),
-        // The reports were the result; the failure only carries the exit code.
-        _ if refused => Err(Failure::Refused(Vec::new())),
-        _ => Ok(()),
-    }
-}
-
-/// The report about one item, and why it cannot be read, where it cannot.
-fn judged(
-    item: &Item,
-    target: Option<Target>,
-    sysroot: Option<&SysrootPolicy>,
-    args: &VerifyArgs,
-) -> Result<(Report, Option<Failure>), Failure> {
-    let (name, bytes) = match item {
-        Item::File(Input { name, bytes, .. }) => (name, bytes),
-        Item::Unreadable { name, error } => return Ok((gate::unreadable(name, error), Some(error.into()))),
-    };
-    let facts = match inspect::inspect(bytes) {
-        Ok(facts) => facts,
-        Err(error) => {
-            let report = gate::unreadable(name, &error);
-            return Ok((report, Some(Failure::from(error).about(name))));
-        }
-    };
-    // A machine without a target of ours is held to one of the same format, and fails by its machine.
-    let apparent = gate::apparent_target(&facts).unwrap_or(match facts.binary {
-        inspect::facts::Binary::Elf(_) => Target::X86_64Linux,
-        inspect::facts::Binary::Pe(_) => Target::X86_64Windows,
-    });
-    let mut policy = plan::policy(&args.workspace, target.unwrap_or(apparent))?;
-    policy.sysroot = sysroot.cloned().or(policy.sysroot);
-    if let Some(time) = commit_time(Path::new(name.split('!').next().unwrap_or(name))) {
-        policy = policy.with_timestamp(time);
-    }
-    let report = verify::verify(&verify::Subject { path: name, bytes, facts: &facts }, &policy);
-    Ok((report, None))
-}
-
-/// The commit time in the manifest.json beside a released file: the one stamp its programs may carry.
-fn commit_time(path: &Path) -> Option<u32> {
-    let bytes = std::fs::read(path.parent()?.join("manifest.json")).ok()?;
-    u32::try_from(Manifest::read(&bytes).ok()?.commit_time).ok()
 }
 
 fn gather(args: &PackageArgs, renderer: &Renderer) -> Result<(), Failure> {

@@ -178,6 +178,12 @@ impl From<&inputs::Error> for Failure {
     }
 }
 
+impl From<verify::Error> for Failure {
+    fn from(error: verify::Error) -> Failure {
+        Failure::Usage(error.into())
+    }
+}
+
 impl From<closure::Error> for Failure {
     fn from(error: closure::Error) -> Failure {
         Failure::Usage(error.into())

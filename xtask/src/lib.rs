@@ -2,6 +2,7 @@
 //!
 //! [`pipeline`] tells the whole story on one screen; [`failure`] documents the exit codes.
 
+mod against;
 pub mod args;
 mod bench;
 mod builders;
@@ -15,6 +16,7 @@ pub mod pipeline;
 mod programs;
 mod record;
 mod render;
+mod verification;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

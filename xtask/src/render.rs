@@ -148,14 +148,14 @@ fn message(message: &Message) -> String {
     text
 }
 
-pub(crate) use results::{planned, released, rules, statuses, verified};
+pub(crate) use results::{Explained, explained, planned, released, rules, statuses, verified};
 
 /// What refused which file, and what to do about it.
 fn refused(reports: &[Report]) -> String {
     let mut text = String::new();
     for report in reports.iter().filter(|report| !report.passed()) {
         text += &format!("{BAD}refused{BAD:#}: {}\n", report.path);
-        text += &results::findings(report, |finding| finding.outcome.refuses());
+        text += &results::findings(report, |finding| finding.refuses());
         if report.findings.is_empty() {
             text += "  no rule looked at it\n";
         }

@@ -97,6 +97,9 @@ pub fn plan(request: &PlanRequest) -> Result<ReleasePlan, Error> {
             jobs.push(job(*target, binary, &workspace, &config, &released, &source, builder.kind));
         }
     }
+    for job in &jobs {
+        meant(&job.policy, job.compile.target)?;
+    }
     let out = request
         .out
         .clone()
@@ -271,7 +274,18 @@ pub fn policy(root: &Path, target: Target) -> Result<Policy, Error> {
     let mut policy = Policy::for_target(target);
     policy.glibc_floor = config.glibc_floor.or(policy.glibc_floor);
     policy.subsystem = subsystem(&config.finish);
-    Ok(policy.with(&config.policy))
+    let policy = policy.with(&config.policy);
+    meant(&policy, target)?;
+    Ok(policy)
+}
+
+/// Refuses a configured policy that contradicts itself.
+fn meant(policy: &Policy, target: Target) -> Result<(), Error> {
+    verify::sound(policy).map_err(|error| {
+        let message = format!("release.toml, policy of {target}: {error}");
+        let hint = error.hint().map(str::to_owned).unwrap_or_else(|| "mend it there".to_owned());
+        Error::new(ErrorKind::BadConfig, message).with_hint(hint).with_source(error)
+    })
 }
 
 /// The subsystem that the finished program must have.

@@ -3,6 +3,7 @@
 use artifact::{Finding, Outcome, Report};
 use manifest::{FileKind, Smoke};
 use plan::ReleasePlan;
+use serde::Serialize;
 use toolchain::BuilderStatus;
 
 use super::{BAD, FAINT, GOOD, NOTE, outcome};
@@ -103,7 +104,13 @@ pub(super) fn findings(report: &Report, shown: impl Fn(&Finding) -> bool) -> Str
     for finding in report.findings.iter().filter(|finding| shown(finding)) {
         let (word, style) = outcome(finding.outcome);
         text += &format!("  {style}{word:>11}{style:#} {}  {}\n", finding.rule, finding.observed);
-        if finding.outcome.refuses() {
+        if let Some(waiver) = &finding.waived {
+            text += &format!(
+                "              {NOTE}waived{NOTE:#} until {} ({}): {}\n",
+                waiver.expires, waiver.ticket, waiver.reason
+            );
+        }
+        if finding.refuses() {
             text += &format!("              expected {}\n", finding.expected);
             text += &format!("              {FAINT}why:{FAINT:#} {}\n", finding.why);
             text += &format!("              {NOTE}fix:{NOTE:#} {}\n", finding.fix);
@@ -113,11 +120,48 @@ pub(super) fn findings(report: &Report, shown: impl Fn(&Finding) -> bool) -> Str
 }
 
 /// The rules with their reasons.
-pub(crate) fn rules(rules: &[verify::Rule]) -> String {
-    let line = |rule: &verify::Rule| {
+pub(crate) fn rules(rules: &[&verify::Rule]) -> String {
+    let line = |rule: &&verify::Rule| {
         format!("{NOTE}{}{NOTE:#}\n  {}\n  {FAINT}fix:{FAINT:#} {}\n", rule.id, rule.why, rule.fix)
     };
     rules.iter().map(line).collect()
+}
+
+/// A rule in full.
+#[derive(Serialize)]
+pub(crate) struct Explained {
+    id: &'static str,
+    summary: &'static str,
+    looks_at: &'static str,
+    why: &'static str,
+    fix: &'static str,
+    references: &'static [&'static str],
+}
+
+impl Explained {
+    /// What `rule` says about itself.
+    pub(crate) fn of(rule: &verify::Rule) -> Explained {
+        let verify::Rule { id, summary, why, fix, references, .. } = *rule;
+        Explained { id, summary, looks_at: rule.looks_at(), why, fix, references }
+    }
+}
+
+/// Rules in full, then what each outcome means.
+pub(crate) fn explained(rules: &[Explained]) -> String {
+    let mut text = String::new();
+    for rule in rules {
+        text += &format!("{NOTE}{}{NOTE:#}  {}\n", rule.id, rule.summary);
+        text += &format!("  looks at    {}\n  why         {}\n", rule.looks_at, rule.why);
+        text += &format!("  fix         {}\n", rule.fix);
+        for reference in rule.references {
+            text += &format!("  reference   {reference}\n");
+        }
+        text.push('\n');
+    }
+    for (_, name, meaning) in verify::OUTCOMES {
+        text += &format!("{FAINT}{name:<15}{FAINT:#} {meaning}\n");
+    }
+    text
 }
 
 /// The builders of this machine.

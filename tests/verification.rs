@@ -1,0 +1,111 @@
+//! `verify` as it is called: presets, policy files, waivers, older versions, and the exit code of each outcome.
+
+use std::fs;
+
+use support::{Checkout, Ended, ended};
+
+const FILE: &str = "crates/verify/tests/fixtures/aarch64-glibc";
+
+fn refused(ended: &Ended, code: i32, texts: &[&str]) {
+    assert_eq!(ended.code, Some(code), "{}{}", ended.stdout, ended.stderr);
+    for text in texts {
+        let told = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(told.contains(text), "`{text}` is not in: {told}");
+    }
+}
+
+fn waiver(path: &str, expires: &str) -> String {
+    format!(
+        "[[waiver]]\nrule = 'SW-ELF-GLIBC-FLOOR'\npath = '{path}'\nreason = 'Debian 12 it is'\n\
+         ticket = 'SHIP-7'\nexpires = '{expires}'\n"
+    )
+}
+
+#[test]
+fn a_policy_file_decides_and_what_it_waives_is_told() {
+    let checkout = Checkout::of_head("policy-file");
+    refused(&checkout.run(&["verify", "--preset", "daemon", FILE]), 1, &["SW-ELF-GLIBC-FLOOR"]);
+
+    checkout.write("floor.toml", "[target.aarch64-linux.policy]\nglibc-floor = '2.34'\n");
+    refused(&checkout.run(&["verify", "--policy", "floor.toml", FILE]), 0, &[]);
+
+    checkout.write("waived.toml", &waiver("fixtures/aarch64-*", "2999-12-31"));
+    let waived = checkout.run(&["verify", "--policy", "waived.toml", FILE]);
+    refused(&waived, 0, &["SW-ELF-GLIBC-FLOOR", "waived", "SHIP-7", "Debian 12 it is"]);
+    let report = &checkout.json(&["verify", "--policy", "waived.toml", FILE])[0];
+    let findings = report["findings"].as_array().unwrap();
+    let finding = findings.iter().find(|finding| finding["rule"] == "SW-ELF-GLIBC-FLOOR").unwrap();
+    assert_eq!((&finding["outcome"], &finding["waived"]["ticket"]), (&"fail".into(), &"SHIP-7".into()));
+}
+
+#[test]
+fn a_policy_that_cannot_be_meant_is_a_usage_error() {
+    let checkout = Checkout::of_head("bad-policy");
+    for (text, told) in [
+        (waiver("other", "2999-12-31").as_str(), "waived nothing"),
+        (waiver("**", "2020-02-29").as_str(), "expired on 2020-02-29"),
+        (waiver("**", "2999-12-31").repeat(2).as_str(), "twice"),
+        ("[policy]\nglibc-flor = '2.31'", "did you mean `glibc-floor`?"),
+        ("[policy]\nrules-off = ['SW-ELF-PAI']", "did you mean `SW-ELF-PIE`?"),
+        ("[policy]\nglibc-floor = 'bullseye'", "`bullseye`"),
+        ("[policy]\ndenied-libraries = ['libm.so.6']", "`denied-libraries`"),
+        ("[target.aarch64-linus.policy]", "did you mean `aarch64-linux`?"),
+    ] {
+        checkout.write("policy.toml", text);
+        refused(&checkout.run(&["verify", "--policy", "policy.toml", FILE]), 3, &[told, "next:"]);
+    }
+    checkout.write("policy.toml", "[policy]\npreset = 'distro'");
+    let both = ["verify", "--preset", "strict", "--policy", "policy.toml", FILE];
+    refused(&checkout.run(&both), 3, &["two presets"]);
+    refused(&checkout.run(&["verify", "--preset", "distor", FILE]), 3, &["distro"]);
+    refused(&checkout.run(&["verify", "--policy", "not-there.toml", FILE]), 3, &["not-there.toml"]);
+}
+
+#[test]
+fn a_waiver_is_held_against_the_commits_day_where_one_is_set() {
+    let checkout = Checkout::of_head("epoch");
+    checkout.write("policy.toml", &waiver("**", "2001-09-09"));
+    let run = |epoch: &str| {
+        let mut command = checkout.command(&["verify", "--policy", "policy.toml", FILE]);
+        ended(command.env("SOURCE_DATE_EPOCH", epoch))
+    };
+    refused(&run("1000000000"), 0, &["SHIP-7"]);
+    refused(&run("1000086400"), 3, &["expired on 2001-09-09; today is 2001-09-10"]);
+    refused(&run("yesterday"), 3, &["SOURCE_DATE_EPOCH"]);
+}
+
+#[test]
+fn a_distributions_programs_and_libraries_pass_its_preset() {
+    let checkout = Checkout::of_head("distro");
+    let loader = "/lib64/ld-linux-x86-64.so.2";
+    let run = checkout.run(&["verify", "--preset", "distro", "-v", "/bin/true", loader]);
+    refused(&run, 0, &["a shared library (DT_SONAME)", "a program (DF_1_PIE)", "rules-off"]);
+    refused(&checkout.run(&["verify", "--preset", "library", "/bin/true"]), 1, &["SW-KIND"]);
+}
+
+#[test]
+fn what_an_update_lost_is_told_beside_what_it_was() {
+    let checkout = Checkout::of_head("against");
+    let whole = fs::read(checkout.path().join(FILE)).unwrap();
+    for folder in ["old", "new"] {
+        fs::create_dir(checkout.path().join(folder)).unwrap();
+    }
+    fs::write(checkout.path().join("old/ship-1.0.0"), &whole).unwrap();
+    fs::write(checkout.path().join("new/ship-1.1.0"), [&whole[..], &vec![0; whole.len()]].concat()).unwrap();
+    let run = checkout.run(&["verify", "--preset", "distro", "new", "--against", "old"]);
+    refused(&run, 1, &["SW-REGRESSION-SIZE", "was "]);
+    let same = checkout.run(&["verify", "--preset", "distro", "old/ship-1.0.0", "--against", FILE]);
+    refused(&same, 0, &[]);
+    refused(&checkout.run(&["verify", FILE, "--against", "nothing"]), 2, &["nothing"]);
+}
+
+#[test]
+fn a_rule_explains_itself_and_an_unknown_one_names_its_neighbour() {
+    let checkout = Checkout::of_head("explain");
+    let told = checkout.run(&["verify", "--explain", "SW-ELF-RELRO", "SW-REGRESSION-SIZE"]);
+    refused(&told, 0, &["SW-ELF-RELRO", "CWE-693", "cannot-tell", "policy.growth-percent"]);
+    refused(&checkout.run(&["verify", "--explain", "SW-ELF-RERLO"]), 3, &["did you mean `SW-ELF-RELRO`?"]);
+    let page = checkout.run(&["verify", "--rules-page"]);
+    let committed = fs::read_to_string(support::repository().join("docs/rules.md")).unwrap();
+    assert_eq!(page.stdout, committed);
+}

@@ -1,0 +1,178 @@
+//! `verify`: which policy applies to which file, and what becomes of the reports.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+use std::{env, fs, slice};
+
+use artifact::{Report, Target};
+use closure::Sysroot;
+use inputs::{Input, Item};
+use inspect::Facts;
+use inspect::facts::Binary;
+use manifest::Manifest;
+use verify::{ApparentKind, Date, Kind, Policy, PolicyFile, Preset, Subject, SysrootPolicy, Unused};
+
+use crate::against::Older;
+use crate::args::VerifyArgs;
+use crate::failure::{Failure, Message};
+use crate::gate;
+use crate::programs::each_program;
+use crate::render::{self, Renderer};
+
+/// Does what `verify` was asked.
+pub(crate) fn run(args: &VerifyArgs, renderer: &Renderer) -> Result<(), Failure> {
+    if args.print_policy {
+        renderer.raw(verify::DEFAULT_POLICY);
+    } else if args.print_presets {
+        renderer.raw(verify::PRESETS);
+    } else if args.rules_page {
+        renderer.raw(&verify::rules_page());
+    } else if args.rules {
+        let rules: Vec<_> = verify::all_rules().collect();
+        let ids: Vec<_> = rules.iter().map(|rule| (rule.id, rule.why, rule.fix)).collect();
+        renderer.result(&ids, |_| render::rules(&rules));
+    } else if !args.explain.is_empty() {
+        let rules = args.explain.iter().map(|id| verify::known_rule(id)).collect::<Result<Vec<_>, _>>()?;
+        let explained: Vec<_> = rules.iter().map(|rule| render::Explained::of(rule)).collect();
+        renderer.result(&explained, |explained| render::explained(explained));
+    } else {
+        return verify_paths(args, renderer);
+    }
+    Ok(())
+}
+
+fn verify_paths(args: &VerifyArgs, renderer: &Renderer) -> Result<(), Failure> {
+    let choice = Choice::of(args)?;
+    let older = args.against.as_deref().map(|path| Older::read(path, args, &choice)).transpose()?;
+    let look = |item: &Item| {
+        let (report, unreadable) = judged(item, &choice, older.as_ref(), args)?;
+        let line = renderer.line(&report, |report| render::verified(slice::from_ref(report), args.verbose));
+        Ok::<_, Failure>((report.passed(), unreadable, line))
+    };
+    let (mut list, mut refused, mut readable, mut unreadable) = (renderer.list(), false, false, None);
+    each_program(&args.paths, args.jobs, look, &mut |judged| {
+        let (passed, failure, line) = judged?;
+        list.tell(&line);
+        refused |= !passed;
+        readable |= failure.is_none();
+        unreadable = unreadable.take().or(failure);
+        Ok(())
+    })?;
+    list.end();
+    // A policy that is out of date says nothing reliable about the files either.
+    choice.file.waivers.all_used(Unused::Every)?;
+    match unreadable {
+        Some(failure) if !readable => Err(failure),
+        // The reports were the result; the failure only carries the exit code.
+        _ if refused => Err(Failure::Refused(Vec::new())),
+        _ => Ok(()),
+    }
+}
+
+/// What was asked for, by which each file gets its policy.
+pub(crate) struct Choice<'a> {
+    target: Option<Target>,
+    preset: Option<Preset>,
+    file: PolicyFile,
+    sysroot: Option<SysrootPolicy>,
+    args: &'a VerifyArgs,
+}
+
+impl Choice<'_> {
+    fn of(args: &VerifyArgs) -> Result<Choice<'_>, Failure> {
+        let file = args.policy.as_deref().map(read_policy).transpose()?.unwrap_or_default();
+        let preset = args.preset.map(Preset::from);
+        if let (Some(asked), Some(written)) = (preset, file.preset())
+            && asked != written
+        {
+            let sentence =
+                format!("--preset {} and the policy's `{}` are two presets", asked.name(), written.name());
+            return Err(Failure::Usage(Message::new(sentence, "name one of them")));
+        }
+        // Opened here as well, so that a wrong path is told once and not with every file.
+        let sysroot =
+            args.sysroot.as_deref().map(|path| Sysroot::open(path).map(|_| SysrootPolicy::new(path)));
+        let target = args.target.as_deref().map(plan::target).transpose()?;
+        Ok(Choice { target, preset, file, sysroot: sysroot.transpose()?, args })
+    }
+
+    /// What a file is held to, and the target that says so.
+    pub(crate) fn policy(&self, name: &str, facts: &Facts) -> Result<(Policy, Target), Failure> {
+        // A machine without a target of ours is held to one of the same format, and fails by its machine.
+        let apparent = gate::apparent_target(facts).unwrap_or(match facts.binary {
+            Binary::Elf(_) => Target::X86_64Linux,
+            Binary::Pe(_) => Target::X86_64Windows,
+        });
+        let target = self.target.unwrap_or(apparent);
+        // A preset or a policy file stands in the place of release.toml, which is about one workspace's programs.
+        let mut policy = if self.preset.is_some() || self.args.policy.is_some() {
+            let kind = match ApparentKind::of(&facts.binary).kind {
+                Kind::Object => Kind::Program,
+                kind => kind,
+            };
+            self.file.policy(self.preset, target, kind)
+        } else {
+            plan::policy(&self.args.workspace, target)?
+        };
+        policy.sysroot = self.sysroot.clone().or(policy.sysroot);
+        if let Some(time) = commit_time(Path::new(name.split('!').next().unwrap_or(name))) {
+            policy = policy.with_timestamp(time);
+        }
+        Ok((policy, target))
+    }
+}
+
+fn read_policy(path: &Path) -> Result<PolicyFile, Failure> {
+    let name = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|error| {
+        Failure::Usage(Message::new(format!("cannot read the policy {name}: {error}"), "check its path"))
+    })?;
+    Ok(PolicyFile::parse(&text, &name, today()?)?)
+}
+
+/// The day that waivers are held against: that of SOURCE_DATE_EPOCH, so that a build made again ends as it did.
+fn today() -> Result<Date, Failure> {
+    let Some(text) = env::var_os("SOURCE_DATE_EPOCH") else {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        return Ok(Date::of_seconds(now.as_secs()));
+    };
+    let seconds = text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
+        let sentence = format!("SOURCE_DATE_EPOCH is `{}`, which is no number", text.display());
+        Failure::Usage(Message::new(sentence, "set it to seconds since 1970, or not at all"))
+    })?;
+    Ok(Date::of_seconds(seconds))
+}
+
+/// The report about an item, and the failure that it is where nothing of it could be read.
+fn judged(
+    item: &Item,
+    choice: &Choice,
+    older: Option<&Older>,
+    args: &VerifyArgs,
+) -> Result<(Report, Option<Failure>), Failure> {
+    let (name, bytes) = match item {
+        Item::File(Input { name, bytes, .. }) => (name, bytes),
+        Item::Unreadable { name, error } => return Ok((gate::unreadable(name, error), Some(error.into()))),
+    };
+    let facts = match inspect::inspect(bytes) {
+        Ok(facts) => facts,
+        Err(error) => {
+            let report = gate::unreadable(name, &error);
+            return Ok((report, Some(Failure::from(error).about(name))));
+        }
+    };
+    let (policy, target) = choice.policy(name, &facts)?;
+    let subject = Subject { path: name, bytes, facts: &facts };
+    let mut report = verify::verify(&subject, &policy);
+    if let Some(older) = older {
+        report.findings.extend(older.regressions(&subject, &args.paths, &policy));
+    }
+    choice.file.waivers.apply(&mut report, Some(target));
+    Ok((report, None))
+}
+
+/// The commit time in the manifest.json beside a released file: the one stamp its programs may carry.
+fn commit_time(path: &Path) -> Option<u32> {
+    let bytes = fs::read(path.parent()?.join("manifest.json")).ok()?;
+    u32::try_from(Manifest::read(&bytes).ok()?.commit_time).ok()
+}
