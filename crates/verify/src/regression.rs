@@ -1,101 +1,15 @@
-//! What a file lost or gained beside its older version: rules about two files, whatever the policy allows each alone.
+//! A file beside its older version: what it lost and what it gained, each a rule of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifact::{Finding, Outcome, Report};
-use inspect::facts::{Binary, Facts};
+use artifact::Finding;
+use inspect::facts::Binary;
 
-use crate::Policy;
 use crate::rule::{Check, Judgement, Rule, listed};
 use crate::version::Version;
+use crate::{Policy, Subject, rules};
 
-/// A file that was looked at: what it says, and what the rules said.
-#[derive(Clone, Copy, Debug)]
-pub struct Sighting<'a> {
-    /// What `inspect` read from it.
-    pub facts: &'a Facts,
-    /// Its report, under the same policy as the other's.
-    pub report: &'a Report,
-}
-
-/// One finding for each of [`regression_rules()`] about `new` beside `old`.
-pub fn regressions(old: &Sighting<'_>, new: &Sighting<'_>, policy: &Policy) -> Vec<Finding> {
-    let judged = RULES.iter().map(|rule| match rule.check {
-        Check::Against(check) => rule.found(check(old, new, policy)),
-        _ => rule.found(Judgement::cannot_tell("not a rule about two files", "")),
-    });
-    judged.collect()
-}
-
-/// The rules about a file beside its older version.
-pub fn regression_rules() -> &'static [Rule] {
-    RULES
-}
-
-const REFERENCE: &[&str] = &[
-    "rpminspect, inspections elf, runpath and abidiff: a change between two builds is a finding of its own",
-];
-
-const RULES: &[Rule] = &[
-    Rule {
-        id: "SW-REGRESSION-MITIGATION",
-        summary: "every mitigation of the older version is still there",
-        why: "A mitigation that was there is relied upon, and nobody notices when a new compiler or flag takes it away.",
-        fix: "the finding of the rule that is named says what to do",
-        references: REFERENCE,
-        check: Check::Against(mitigation),
-    },
-    Rule {
-        id: "SW-REGRESSION-LIBRARY",
-        summary: "no library is needed that was not needed before",
-        why: "Devices that ran the older version may not have the new library, and then do not start the program.",
-        fix: "link it statically, or make sure that every device has it before the update",
-        references: REFERENCE,
-        check: Check::Against(library),
-    },
-    Rule {
-        id: "SW-REGRESSION-FLOOR",
-        summary: "no newer version of a library is needed",
-        why: "A build machine that was updated raises the floor unseen, and older devices refuse the program.",
-        fix: "build in the image of the older version, or say goodbye to those devices in the release notes",
-        references: REFERENCE,
-        check: Check::Against(floor),
-    },
-    Rule {
-        id: "SW-REGRESSION-SECTION",
-        summary: "no section appeared",
-        why: "A new section is new content: debug data that was stripped before, a packer, or another linker.",
-        fix: "find what writes it; `finish.drop-sections` drops what nobody needs",
-        references: REFERENCE,
-        check: Check::Against(section),
-    },
-    Rule {
-        id: "SW-REGRESSION-SIZE",
-        summary: "the file is hardly larger",
-        why: "Updates over slow links and small flash are planned by the size of the last one.",
-        fix: "find what grew (`cargo bloat`), or raise `policy.growth-percent`",
-        references: REFERENCE,
-        check: Check::Against(size),
-    },
-    Rule {
-        id: "SW-REGRESSION-EXPORT",
-        summary: "everything exported before still is",
-        why: "Programs linked with the older version do not start without a symbol they were linked with.",
-        fix: "keep the symbol, or give the library a new name (DT_SONAME)",
-        references: REFERENCE,
-        check: Check::Against(export),
-    },
-    Rule {
-        id: "SW-REGRESSION-LOADER",
-        summary: "the same loader or subsystem starts it",
-        why: "With another loader a device says `not found`; with another subsystem a window opens or output is lost.",
-        fix: "check the target and `finish.subsystem`",
-        references: REFERENCE,
-        check: Check::Against(loader),
-    },
-];
-
-/// Rules that are about mitigations.
+/// Rules about mitigations: one that held for the older version must hold for the newer one, whatever else is asked.
 const MITIGATIONS: &[&str] = &[
     "SW-ELF-PIE",
     "SW-ELF-SELF-RELOCATION",
@@ -104,12 +18,6 @@ const MITIGATIONS: &[&str] = &[
     "SW-ELF-BIND-NOW",
     "SW-ELF-TEXTREL",
     "SW-ELF-WX-SEGMENTS",
-    "SW-ELF-CET",
-    "SW-ELF-BRANCH-PROTECTION",
-    "SW-ELF-STACK-PROTECTOR",
-    "SW-ELF-FORTIFY",
-    "SW-ELF-SEPARATE-CODE",
-    "SW-WX-SECTIONS",
     "SW-PE-DYNAMIC-BASE",
     "SW-PE-HIGH-ENTROPY",
     "SW-PE-RELOCATIONS",
@@ -117,185 +25,359 @@ const MITIGATIONS: &[&str] = &[
     "SW-PE-SHARED-SECTIONS",
     "SW-PE-CFG",
     "SW-PE-CET",
-    "SW-PE-STACK-PROTECTOR",
+    "SW-WX-SECTIONS",
 ];
 
-fn mitigation(old: &Sighting<'_>, new: &Sighting<'_>, _: &Policy) -> Judgement {
-    let passed = |report: &Report| -> BTreeSet<String> {
-        let findings = report.findings.iter().filter(|finding| finding.outcome == Outcome::Pass);
-        let rules = findings.map(|finding| finding.rule.to_string());
-        rules.filter(|rule| MITIGATIONS.contains(&rule.as_str())).collect()
-    };
-    let (before, after) = (passed(old.report), passed(new.report));
-    let lost: Vec<_> = before.difference(&after).map(|rule| format!("no more: {rule}")).collect();
-    Judgement::none_wrong(&lost, format!("{} before, {} now", before.len(), after.len()), "none lost")
+/// What is compared of one version of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    size: u64,
+    interpreter: Option<String>,
+    /// In lower case where Windows compares them so.
+    libraries: BTreeSet<String>,
+    /// The highest version by the beginning of its name (`GLIBC_`); names without a number stand for themselves.
+    floors: BTreeMap<String, Option<Version>>,
+    sections: BTreeSet<String>,
+    exports: BTreeSet<String>,
+    mitigations: BTreeSet<&'static str>,
+    whole: bool,
 }
 
-fn library(old: &Sighting<'_>, new: &Sighting<'_>, _: &Policy) -> Judgement {
-    gained(&libraries(old.facts), &libraries(new.facts), "no new library")
-}
-
-fn libraries(facts: &Facts) -> BTreeSet<String> {
-    match &facts.binary {
-        Binary::Elf(elf) => elf.needed.iter().cloned().collect(),
-        Binary::Pe(pe) => pe.imports.iter().map(|import| import.library.to_ascii_lowercase()).collect(),
-    }
-}
-
-fn floor(old: &Sighting<'_>, new: &Sighting<'_>, _: &Policy) -> Judgement {
-    let (before, after) = (floors(old.facts), floors(new.facts));
-    let risen = after.iter().filter_map(|(family, version)| match before.get(family) {
-        Some(known) if version > known => Some(format!("{family}_{version}, was {family}_{known}")),
-        _ => None,
-    });
-    let risen: Vec<_> = risen.collect();
-    let now: Vec<_> = after.iter().map(|(family, version)| format!("{family}_{version}")).collect();
-    Judgement::none_wrong(&risen, crate::rule::listed_or_none(&now), "nothing newer than before")
-}
-
-/// The newest version of each family, such as `GLIBC`: what stands before the last underscore.
-fn floors(facts: &Facts) -> BTreeMap<String, Version> {
-    let mut newest: BTreeMap<String, Version> = BTreeMap::new();
-    let Binary::Elf(elf) = &facts.binary else { return newest };
-    for version in elf.versions_needed.iter().flat_map(|need| &need.versions) {
-        let Some((family, number)) = version.name.rsplit_once('_') else { continue };
-        let Some(number) = Version::parse(number) else { continue };
-        match newest.get_mut(family) {
-            Some(known) if *known >= number => {}
-            Some(known) => *known = number,
-            None => drop(newest.insert(family.to_owned(), number)),
+impl Sighting {
+    /// What is compared of `subject`, seen under `policy`.
+    pub fn of(subject: &Subject<'_>, policy: &Policy) -> Sighting {
+        let asked = Policy { bind_now: true, rules_off: Vec::new(), ..policy.clone() };
+        let holds = |rule: &&Rule| {
+            MITIGATIONS.contains(&rule.id) && rule.judge(subject, &asked).outcome == artifact::Outcome::Pass
+        };
+        let mitigations = rules().iter().filter(holds).map(|rule| rule.id).collect();
+        let (mut libraries, mut sections) = (BTreeSet::new(), BTreeSet::new());
+        let (mut exports, mut floors, mut interpreter) = (BTreeSet::new(), BTreeMap::new(), None);
+        match &subject.facts.binary {
+            Binary::Elf(elf) => {
+                libraries.extend(elf.needed.iter().cloned());
+                sections.extend(elf.sections.iter().map(|section| section.name.clone()));
+                exports.extend(elf.exports.iter().map(str::to_owned));
+                interpreter.clone_from(&elf.interpreter);
+                for name in elf.versions_needed.iter().flat_map(|need| &need.versions) {
+                    let (family, version) = parsed(&name.name);
+                    let highest = floors.entry(family).or_insert(None);
+                    *highest = (*highest).clone().max(version);
+                }
+            }
+            Binary::Pe(pe) => {
+                libraries.extend(pe.imports.iter().map(|import| import.library.to_ascii_lowercase()));
+                sections.extend(pe.sections.iter().map(|section| section.name.clone()));
+                exports.extend(pe.exports.iter().map(str::to_owned));
+            }
         }
-    }
-    newest
-}
-
-fn section(old: &Sighting<'_>, new: &Sighting<'_>, _: &Policy) -> Judgement {
-    gained(&sections(old.facts), &sections(new.facts), "no new section")
-}
-
-fn sections(facts: &Facts) -> BTreeSet<String> {
-    match &facts.binary {
-        Binary::Elf(elf) => elf.sections.iter().map(|section| section.name.clone()).collect(),
-        Binary::Pe(pe) => pe.sections.iter().map(|section| section.name.clone()).collect(),
+        let (size, whole) = (subject.facts.size, subject.facts.anomalies.is_empty());
+        Sighting { size, interpreter, libraries, floors, sections, exports, mitigations, whole }
     }
 }
 
-fn gained(before: &BTreeSet<String>, after: &BTreeSet<String>, expected: &'static str) -> Judgement {
-    let new: Vec<_> = after.difference(before).map(|name| format!("new: {name}")).collect();
-    Judgement::none_wrong(&new, format!("{} before, {} now", before.len(), after.len()), expected)
+/// The family of a version node and its number: `GLIBC_2.17` is `GLIBC_` and 2.17, `GLIBC_PRIVATE` stands alone.
+fn parsed(name: &str) -> (String, Option<Version>) {
+    let split = name.rsplit_once('_').and_then(|(family, text)| Some((family, Version::parse(text)?)));
+    match split {
+        Some((family, version)) => (format!("{family}_"), Some(version)),
+        None => (name.to_owned(), None),
+    }
 }
 
-fn size(old: &Sighting<'_>, new: &Sighting<'_>, policy: &Policy) -> Judgement {
-    let (before, after) = (old.facts.size, new.facts.size);
-    let most = u128::from(before) * (100 + u128::from(policy.growth_percent)) / 100;
-    let observed = format!("{before} -> {after} bytes");
-    Judgement::require(u128::from(after) <= most, observed, format!("at most {most} bytes"))
-}
-
-fn export(old: &Sighting<'_>, new: &Sighting<'_>, _: &Policy) -> Judgement {
-    let exports = |facts: &Facts| -> BTreeSet<String> {
-        match &facts.binary {
-            Binary::Elf(elf) => elf.exports.iter().map(str::to_owned).collect(),
-            Binary::Pe(pe) => pe.exports.iter().map(ToString::to_string).collect(),
-        }
+/// One finding for each regression rule about `new`, beside `old`; `None`: there is no older version of it.
+pub fn regressions(old: Option<&Sighting>, new: &Sighting, policy: &Policy) -> Vec<Finding> {
+    let judged = |rule: &Rule| {
+        let judgement = match (old, rule.check) {
+            _ if policy.rules_off.iter().any(|off| off == rule.id) => {
+                Judgement::not_applicable("the policy does not ask (`rules-off`)")
+            }
+            (None, _) => Judgement::not_applicable("no older version of this file to compare with"),
+            // What was not read of either cannot be missed.
+            (Some(old), _) if !old.whole || !new.whole => Judgement::cannot_tell(
+                "one of the two could not be read whole, see SW-READABLE",
+                "two files that can be read",
+            ),
+            (Some(old), Check::Against(check)) => check(old, new, policy),
+            (Some(_), _) => Judgement::not_applicable("not about two versions"),
+        };
+        rule.found(judgement)
     };
-    let (before, after) = (exports(old.facts), exports(new.facts));
-    let gone: Vec<_> = before.difference(&after).map(|name| format!("gone: {name}")).collect();
-    Judgement::none_wrong(&gone, format!("all {}", before.len()), "every one of before")
+    regression_rules().iter().map(judged).collect()
 }
 
-fn loader(old: &Sighting<'_>, new: &Sighting<'_>, _: &Policy) -> Judgement {
-    let told = |facts: &Facts| match &facts.binary {
-        Binary::Elf(elf) => elf.interpreter.clone().unwrap_or_else(|| "no loader".to_owned()),
-        Binary::Pe(pe) => format!("subsystem {}", pe.subsystem),
-    };
-    let (before, after) = (told(old.facts), told(new.facts));
-    let right = before == after;
-    let observed = if right { after } else { listed(&[format!("{after}, was {before}")]) };
-    Judgement::require(right, observed, "as before")
+/// The rules about a file beside its older version, in the order of a report.
+pub fn regression_rules() -> &'static [Rule] {
+    RULES
+}
+
+const RULES: &[Rule] = &[
+    Rule {
+        id: "SW-REGRESSION-HARDENING",
+        summary: "every mitigation of the older version is still there",
+        why: "A mitigation that is lost between two releases is lost by accident, and nobody looks for it again.",
+        fix: "compare the linker's flags and version of the two builds, and bring back what the finding names",
+        references: &["CWE-693: Protection Mechanism Failure", "rpminspect, inspection elf: lost RELRO"],
+        check: Check::Against(hardening),
+    },
+    Rule {
+        id: "SW-REGRESSION-LIBRARIES",
+        summary: "no library is needed that the older version did not need",
+        why: "A device that is updated has what the old release needed, and not what the new one brought up.",
+        fix: "link the library statically, or ship it and waive this once",
+        references: &[
+            "ELF gABI, Shared Object Dependencies: DT_NEEDED",
+            "PE/COFF specification, The .idata Section",
+        ],
+        check: Check::Against(libraries),
+    },
+    Rule {
+        id: "SW-REGRESSION-FLOOR",
+        summary: "no newer version of a library is needed than before",
+        why: "An update that asks for a newer library stops where its predecessor ran.",
+        fix: "build in the older system, or avoid the symbols that SW-ELF-GLIBC-FLOOR names",
+        references: &["LSB Core, Symbol Versioning: .gnu.version_r"],
+        check: Check::Against(floors),
+    },
+    Rule {
+        id: "SW-REGRESSION-SECTIONS",
+        summary: "no section appeared that the older version did not have",
+        why: "A new section is a new kind of content: debug data, an embedded file, another linker's leftovers.",
+        fix: "drop it with `finish.drop-sections`, or waive this once where it is meant",
+        references: &["ELF gABI, Special Sections", "PE/COFF specification, Special Sections"],
+        check: Check::Against(sections),
+    },
+    Rule {
+        id: "SW-REGRESSION-SIZE",
+        summary: "the file did not grow by more than the policy allows",
+        why: "A jump in size is a dependency, a debug section or an asset that nobody meant to ship.",
+        fix: "find what grew (`inspect` both), or raise `policy.growth-percent`",
+        references: &["rpminspect, inspection filesize"],
+        check: Check::Against(size),
+    },
+    Rule {
+        id: "SW-REGRESSION-EXPORTS",
+        summary: "every symbol that the older version exported is still exported",
+        why: "What was built against the older version does not load with this one.",
+        fix: "bring the symbols back, or change the SONAME and the name of the file",
+        references: &["ELF gABI, Symbol Table", "PE/COFF specification, The .edata Section"],
+        check: Check::Against(exports),
+    },
+    Rule {
+        id: "SW-REGRESSION-INTERPRETER",
+        summary: "the loader is the one of the older version",
+        why: "A device that has the old loader need not have the new one.",
+        fix: "link for the same C library and loader as before",
+        references: &["ELF gABI, Program Interpreter: PT_INTERP"],
+        check: Check::Against(interpreter),
+    },
+];
+
+fn hardening(old: &Sighting, new: &Sighting, _: &Policy) -> Judgement {
+    let lost: Vec<_> = old.mitigations.difference(&new.mitigations).collect();
+    let expected = "every mitigation rule that held for the older version";
+    if lost.is_empty() {
+        return Judgement::pass(format!("{} mitigation rules hold", new.mitigations.len()), expected);
+    }
+    Judgement::fail(format!("no more: {}", listed(&lost)), expected)
+}
+
+fn libraries(old: &Sighting, new: &Sighting, _: &Policy) -> Judgement {
+    nothing_added(&old.libraries, &new.libraries, "libraries")
+}
+
+fn sections(old: &Sighting, new: &Sighting, _: &Policy) -> Judgement {
+    nothing_added(&old.sections, &new.sections, "sections")
+}
+
+fn nothing_added(old: &BTreeSet<String>, new: &BTreeSet<String>, what: &str) -> Judgement {
+    let added: Vec<_> = new.difference(old).collect();
+    let expected = format!("no {what} beyond the older version's {}", old.len());
+    if added.is_empty() {
+        return Judgement::pass(format!("no new {what}"), expected);
+    }
+    Judgement::fail(format!("new: {}", listed(&added)), expected)
+}
+
+fn exports(old: &Sighting, new: &Sighting, _: &Policy) -> Judgement {
+    let removed: Vec<_> = old.exports.difference(&new.exports).collect();
+    let expected = format!("all of the older version's {} exports", old.exports.len());
+    if removed.is_empty() {
+        return Judgement::pass("none removed", expected);
+    }
+    Judgement::fail(format!("removed: {}", listed(&removed)), expected)
+}
+
+fn floors(old: &Sighting, new: &Sighting, _: &Policy) -> Judgement {
+    let rose = new
+        .floors
+        .iter()
+        .filter(|(family, version)| old.floors.get(*family).is_none_or(|before| *version > before));
+    let shown = |version: &Option<Version>| version.as_ref().map(Version::to_string).unwrap_or_default();
+    let rose: Vec<_> = rose
+        .map(|(family, version)| match old.floors.get(family) {
+            Some(before) => format!("{family}{} (was {})", shown(version), shown(before)),
+            None => format!("{family}{} (was not needed)", shown(version)),
+        })
+        .collect();
+    let expected = "no newer version than the older file needs";
+    if rose.is_empty() {
+        return Judgement::pass("no version rose", expected);
+    }
+    Judgement::fail(listed(&rose), expected)
+}
+
+fn size(old: &Sighting, new: &Sighting, policy: &Policy) -> Judgement {
+    let percent = policy.growth_percent;
+    // In 128 bits no size overflows, however large.
+    let right = u128::from(new.size) * 100 <= u128::from(old.size) * (100 + u128::from(percent));
+    let observed = format!("{} bytes, was {}", new.size, old.size);
+    Judgement::require(right, observed, format!("at most {percent} % more bytes"))
+}
+
+fn interpreter(old: &Sighting, new: &Sighting, _: &Policy) -> Judgement {
+    let shown = |path: &Option<String>| path.clone().unwrap_or_else(|| "no interpreter".to_owned());
+    Judgement::require(old.interpreter == new.interpreter, shown(&new.interpreter), shown(&old.interpreter))
 }
 
 #[cfg(test)]
 mod tests {
-    use artifact::Target;
+    use artifact::{Outcome, Target};
+    use inspect::facts::{Elf, Facts, Pe};
 
     use super::*;
-    use crate::testing::{elf_facts, elf_of, pe_facts, pe_of, section as elf_section};
-    use crate::{Subject, rules, verify};
+    use crate::testing::*;
 
-    /// The rules that refuse what became of `old` by `change`.
-    fn refused(old: Facts, change: impl FnOnce(&mut Facts)) -> Vec<String> {
-        let target =
-            if matches!(old.binary, Binary::Elf(_)) { Target::Aarch64Linux } else { Target::X86_64Windows };
+    fn sighting(facts: &Facts, target: Target) -> Sighting {
+        Sighting::of(&Subject { path: "test", bytes: b"", facts }, &Policy::for_target(target))
+    }
+
+    /// Which rules refuse the changed file beside the unchanged one, and what they say.
+    fn refused(
+        facts: fn() -> Facts,
+        target: Target,
+        change: impl FnOnce(&mut Facts),
+    ) -> Vec<(String, String)> {
+        let (old, mut changed) = (facts(), facts());
+        change(&mut changed);
         let policy = Policy::for_target(target);
-        let mut new = old.clone();
-        change(&mut new);
-        let report = |facts: &Facts| verify(&Subject { path: "ship", bytes: &[], facts }, &policy);
-        let (before, after) = (report(&old), report(&new));
-        let old = Sighting { facts: &old, report: &before };
-        let findings = regressions(&old, &Sighting { facts: &new, report: &after }, &policy);
-        assert_eq!(findings.len(), regression_rules().len());
-        let refusals = findings.iter().filter(|finding| finding.outcome.refuses());
-        refusals.map(|finding| format!("{} {}", finding.rule, finding.observed)).collect()
+        let findings = regressions(Some(&sighting(&old, target)), &sighting(&changed, target), &policy);
+        assert_eq!(findings.len(), RULES.len());
+        let refusing = findings.into_iter().filter(Finding::refuses);
+        refusing.map(|finding| (finding.rule.into_owned(), finding.observed.into_owned())).collect()
     }
 
     #[track_caller]
-    fn only(refused: &[String], text: &str) {
-        assert!(refused.len() == 1 && refused[0].starts_with(text), "{refused:?}");
+    fn elf(rule: &str, observed: &str, change: impl FnOnce(&mut Elf)) {
+        let refused = refused(elf_facts, Target::Aarch64Linux, |facts| change(elf_of(facts)));
+        assert!(refused.len() == 1 && refused[0].0 == rule && refused[0].1.contains(observed), "{refused:?}");
+    }
+
+    #[track_caller]
+    fn pe(rule: &str, observed: &str, change: impl FnOnce(&mut Pe)) {
+        let refused = refused(pe_facts, Target::X86_64Windows, |facts| change(pe_of(facts)));
+        assert!(refused.len() == 1 && refused[0].0 == rule && refused[0].1.contains(observed), "{refused:?}");
     }
 
     #[test]
-    fn the_same_file_has_lost_nothing() {
-        assert_eq!(refused(elf_facts(), |_| ()), [""; 0]);
-        assert_eq!(refused(pe_facts(), |_| ()), [""; 0]);
+    fn the_same_file_is_no_regression() {
+        assert_eq!(refused(elf_facts, Target::Aarch64Linux, |_| ()), []);
+        assert_eq!(refused(pe_facts, Target::X86_64Windows, |_| ()), []);
     }
 
     #[test]
-    fn each_loss_of_an_elf_file_is_said_by_its_rule_alone() {
-        let no_relro = refused(elf_facts(), |facts| elf_of(facts).segments[5].kind = 0);
-        only(&no_relro, "SW-REGRESSION-MITIGATION no more: SW-ELF-RELRO");
-        let library = refused(elf_facts(), |facts| elf_of(facts).needed.push("libz.so.1".to_owned()));
-        only(&library, "SW-REGRESSION-LIBRARY new: libz.so.1");
-        let floor = refused(elf_facts(), |facts| {
-            elf_of(facts).versions_needed[1].versions[0].name = "GLIBC_2.30".to_owned();
+    fn a_lost_mitigation_is_named() {
+        elf("SW-REGRESSION-HARDENING", "SW-ELF-NX-STACK", |elf| elf.segments[4].flags |= 1);
+        elf("SW-REGRESSION-HARDENING", "SW-ELF-RELRO", |elf| elf.segments[5].kind = 0);
+        elf("SW-REGRESSION-HARDENING", "SW-ELF-BIND-NOW", |elf| {
+            (elf.dynamic[0].value, elf.dynamic[1].value) = (0, 0x0800_0000);
         });
-        only(&floor, "SW-REGRESSION-FLOOR GLIBC_2.30, was GLIBC_2.17");
-        let lower = refused(elf_facts(), |facts| {
-            elf_of(facts).versions_needed[1].versions[0].name = "GLIBC_2.4".to_owned();
-        });
-        assert_eq!(lower, [""; 0], "2.4 is older than 2.17");
-        let section = refused(elf_facts(), |facts| {
-            elf_of(facts).sections.push(elf_section(".debug_x", 1, 0, 0, 0x3040, 8));
-        });
-        only(&section, "SW-REGRESSION-SECTION new: .debug_x");
-        let mut large = elf_facts();
-        large.size = 1000;
-        assert_eq!(refused(large.clone(), |facts| facts.size = 1100), [""; 0]);
-        only(&refused(large, |facts| facts.size = 1101), "SW-REGRESSION-SIZE 1000 -> 1101 bytes");
-        let loader =
-            refused(elf_facts(), |facts| elf_of(facts).interpreter = Some("/lib/ld-musl.so.1".to_owned()));
-        only(&loader, "SW-REGRESSION-LOADER /lib/ld-musl.so.1, was /lib/ld-linux-aarch64.so.1");
+        pe("SW-REGRESSION-HARDENING", "SW-PE-NX", |pe| pe.dll_characteristics &= !0x100);
     }
 
     #[test]
-    fn each_loss_of_a_pe_file_is_said_by_its_rule_alone() {
-        let no_nx = refused(pe_facts(), |facts| pe_of(facts).dll_characteristics &= !0x100);
-        only(&no_nx, "SW-REGRESSION-MITIGATION no more: SW-PE-NX");
-        let library = refused(pe_facts(), |facts| {
-            let mut import = pe_of(facts).imports[0].clone();
-            import.library = "evil.dll".to_owned();
-            pe_of(facts).imports.push(import);
-        });
-        only(&library, "SW-REGRESSION-LIBRARY new: evil.dll");
-        only(&refused(pe_facts(), |facts| pe_of(facts).subsystem = 2), "SW-REGRESSION-LOADER subsystem 2");
+    fn a_mitigation_that_the_policy_does_not_ask_is_missed_all_the_same() {
+        let mut policy = Policy::for_target(Target::Aarch64Linux);
+        (policy.bind_now, policy.rules_off) = (false, vec!["SW-ELF-PIE".to_owned()]);
+        let seen = |facts: &Facts| Sighting::of(&Subject { path: "test", bytes: b"", facts }, &policy);
+        let (old, mut lazy) = (elf_facts(), elf_facts());
+        elf_of(&mut lazy).dynamic.clear();
+        let findings = regressions(Some(&seen(&old)), &seen(&lazy), &policy);
+        assert!(findings[0].outcome == Outcome::Fail, "{:?}", findings[0]);
+        assert!(findings[0].observed.contains("SW-ELF-BIND-NOW, SW-ELF-PIE"), "{}", findings[0].observed);
     }
 
     #[test]
-    fn a_symbol_that_is_gone_is_named() {
-        let mut old = elf_facts();
-        elf_of(&mut old).exports = ["kept", "gone"].into_iter().collect();
-        let refused = refused(old, |facts| elf_of(facts).exports = std::iter::once("kept").collect());
-        only(&refused, "SW-REGRESSION-EXPORT gone: gone");
+    fn what_was_added_is_named() {
+        elf("SW-REGRESSION-LIBRARIES", "libm.so.6", |elf| elf.needed.push("libm.so.6".to_owned()));
+        pe("SW-REGRESSION-LIBRARIES", "ws2_32.dll", |pe| {
+            let library = "WS2_32.dll".to_owned();
+            let import = &pe.imports[0];
+            pe.imports.push(inspect::facts::PeImport { library, ..import.clone() });
+        });
+        elf("SW-REGRESSION-SECTIONS", ".payload", |elf| {
+            elf.sections.push(section(".payload", 1, 0, 0, 0x3030, 4));
+        });
+        pe("SW-REGRESSION-SECTIONS", ".UPX0", |pe| {
+            pe.sections.push(pe_section(".UPX0", 0x4000, 0x4000_0040))
+        });
+    }
+
+    #[test]
+    fn a_floor_that_rose_is_named_with_what_it_was() {
+        elf("SW-REGRESSION-FLOOR", "GLIBC_2.34 (was 2.17)", |elf| {
+            elf.versions_needed[1].versions[0].name = "GLIBC_2.34".into();
+        });
+        elf("SW-REGRESSION-FLOOR", "GLIBC_ABI_DT_RELR (was not needed)", |elf| {
+            let mut node = elf.versions_needed[1].versions[0].clone();
+            node.name = "GLIBC_ABI_DT_RELR".into();
+            elf.versions_needed[1].versions.push(node);
+        });
+        let lower = |facts: &mut Facts| {
+            elf_of(facts).versions_needed[1].versions[0].name = "GLIBC_2.4".into();
+        };
+        assert_eq!(refused(elf_facts, Target::Aarch64Linux, lower), [], "2.4 is older than 2.17");
+    }
+
+    #[test]
+    fn growth_is_allowed_up_to_the_percentage() {
+        let grown = |percent: u64| {
+            refused(elf_facts, Target::Aarch64Linux, |facts| facts.size = facts.size * percent / 100)
+        };
+        assert_eq!(grown(110), []);
+        assert_eq!(grown(20), []);
+        let jumped = grown(112);
+        assert!(jumped.len() == 1 && jumped[0].0 == "SW-REGRESSION-SIZE", "{jumped:?}");
+        let policy = Policy::for_target(Target::Aarch64Linux);
+        let huge = Sighting { size: u64::MAX, ..sighting(&elf_facts(), Target::Aarch64Linux) };
+        assert_eq!(size(&huge, &huge, &policy).outcome, Outcome::Pass);
+    }
+
+    #[test]
+    fn removed_exports_and_another_loader_are_named() {
+        let exporting = || {
+            let mut facts = elf_facts();
+            elf_of(&mut facts).exports = ["ship_start", "ship_stop"].into_iter().collect();
+            facts
+        };
+        let removed = refused(exporting, Target::Aarch64Linux, |facts| {
+            elf_of(facts).exports = ["ship_start"].into_iter().collect();
+        });
+        assert_eq!(removed, [("SW-REGRESSION-EXPORTS".to_owned(), "removed: ship_stop".to_owned())]);
+        elf("SW-REGRESSION-INTERPRETER", "/lib/ld-musl", |elf| {
+            elf.interpreter = Some("/lib/ld-musl-aarch64.so.1".to_owned());
+        });
+    }
+
+    #[test]
+    fn nothing_older_is_not_applicable_and_a_damaged_one_cannot_be_told() {
+        let target = Target::Aarch64Linux;
+        let (policy, whole) = (Policy::for_target(target), sighting(&elf_facts(), target));
+        let outcomes = |old: Option<&Sighting>, outcome| {
+            regressions(old, &whole, &policy).iter().all(|finding| finding.outcome == outcome)
+        };
+        assert!(outcomes(None, Outcome::NotApplicable));
+        assert!(outcomes(Some(&Sighting { whole: false, ..whole.clone() }), Outcome::CannotTell));
     }
 
     #[test]
