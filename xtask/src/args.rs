@@ -36,6 +36,19 @@ pub enum Format {
     Text,
     /// For programs: one JSON document.
     Json,
+    /// Reports as SARIF 2.1.0, for code scanning (`verify` alone).
+    Sarif,
+    /// Reports as JUnit's XML, for test views (`verify` alone).
+    Junit,
+    /// Refusals as annotations of GitHub's workflow log (`verify` alone).
+    Github,
+}
+
+impl Format {
+    /// Whether only reports can be written so.
+    pub(crate) fn is_of_reports(self) -> bool {
+        matches!(self, Format::Sarif | Format::Junit | Format::Github)
+    }
 }
 
 /// When to use colours.

@@ -47,6 +47,14 @@ pub fn main() -> ExitCode {
         }
     };
     let renderer = Renderer::new(cli.format, cli.color, cli.quiet);
+    if cli.format.is_of_reports() && !matches!(cli.command, args::Command::Verify(_)) {
+        let failure = Failure::Usage(failure::Message::new(
+            "only `verify` has reports to write in this format",
+            "use --format text or json",
+        ));
+        renderer.failure(&failure);
+        return ExitCode::from(&failure);
+    }
     match commands::run(cli.command, &renderer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

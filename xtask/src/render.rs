@@ -2,6 +2,7 @@
 
 mod list;
 mod progress;
+mod reports;
 mod results;
 
 use std::io::{IsTerminal, Write};
@@ -65,7 +66,22 @@ impl Renderer {
                 Ok(json) => self.raw(&(json + "\n")),
                 Err(error) => eprintln!("{BAD}error{BAD:#}: the result has no JSON form: {error}"),
             },
-            Format::Text => self.raw(&text(value)),
+            _ => self.raw(&text(value)),
+        }
+    }
+
+    /// How results are written.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// All reports as the one document that they are in a format of reports.
+    pub(crate) fn reports(&self, reports: &[Report]) {
+        match self.format {
+            Format::Sarif => self.raw(&format!("{:#}\n", reports::sarif(reports))),
+            Format::Junit => self.raw(&reports::junit(reports)),
+            Format::Github => self.raw(&reports::github(reports)),
+            Format::Text | Format::Json => {}
         }
     }
 
@@ -81,7 +97,9 @@ impl Renderer {
     pub(crate) fn failure(&self, failure: &Failure) {
         let text = told(failure);
         self.progress.suspended(|| eprint!("{text}"));
-        if self.format == Format::Json {
+        // Where the results told it already, a second document would only spoil the first.
+        let is_told = matches!(failure, Failure::Refused(reports) if reports.is_empty());
+        if self.format == Format::Json && !is_told {
             match serde_json::to_string_pretty(&FailureDocument::of(failure)) {
                 Ok(json) => println!("{json}"),
                 Err(error) => eprintln!("{BAD}error{BAD:#}: the failure has no JSON form: {error}"),

@@ -1,6 +1,8 @@
 //! `verify`: which policy applies to which file, and what becomes of the reports.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{env, fs, slice};
 
@@ -47,18 +49,24 @@ fn verify_paths(args: &VerifyArgs, renderer: &Renderer) -> Result<(), Failure> {
     let look = |item: &Item| {
         let (report, unreadable) = judged(item, &choice, older.as_ref(), args)?;
         let line = renderer.line(&report, |report| render::verified(slice::from_ref(report), args.verbose));
-        Ok::<_, Failure>((report.passed(), unreadable, line))
+        let kept = renderer.format().is_of_reports().then(|| report.clone());
+        Ok::<_, Failure>((report.passed(), unreadable, line, kept))
     };
     let (mut list, mut refused, mut readable, mut unreadable) = (renderer.list(), false, false, None);
+    let mut reports = Vec::new();
     each_program(&args.paths, args.jobs, look, &mut |judged| {
-        let (passed, failure, line) = judged?;
-        list.tell(&line);
+        let (passed, failure, line, kept) = judged?;
+        match kept {
+            Some(report) => reports.push(report),
+            None => list.tell(&line),
+        }
         refused |= !passed;
         readable |= failure.is_none();
         unreadable = unreadable.take().or(failure);
         Ok(())
     })?;
     list.end();
+    renderer.reports(&reports);
     // A policy that is out of date says nothing reliable about the files either.
     choice.file.waivers.all_used(Unused::Every)?;
     match unreadable {
@@ -76,6 +84,8 @@ pub(crate) struct Choice<'a> {
     file: PolicyFile,
     sysroot: Option<SysrootPolicy>,
     args: &'a VerifyArgs,
+    /// What was worked out already: reading release.toml again for each file would cost more than all rules.
+    known: Mutex<BTreeMap<(Target, Kind), Arc<Policy>>>,
 }
 
 impl Choice<'_> {
@@ -93,32 +103,45 @@ impl Choice<'_> {
         let sysroot =
             args.sysroot.as_deref().map(|path| Sysroot::open(path).map(|_| SysrootPolicy::new(path)));
         let target = args.target.as_deref().map(plan::target).transpose()?;
-        Ok(Choice { target, preset, file, sysroot: sysroot.transpose()?, args })
+        Ok(Choice { target, preset, file, sysroot: sysroot.transpose()?, args, known: Mutex::default() })
     }
 
     /// What a file is held to, and the target that says so.
-    pub(crate) fn policy(&self, name: &str, facts: &Facts) -> Result<(Policy, Target), Failure> {
+    pub(crate) fn policy(&self, name: &str, facts: &Facts) -> Result<(Arc<Policy>, Target), Failure> {
         // A machine without a target of ours is held to one of the same format, and fails by its machine.
         let apparent = gate::apparent_target(facts).unwrap_or(match facts.binary {
             Binary::Elf(_) => Target::X86_64Linux,
             Binary::Pe(_) => Target::X86_64Windows,
         });
         let target = self.target.unwrap_or(apparent);
+        let kind = match ApparentKind::of(&facts.binary).kind {
+            Kind::Object => Kind::Program,
+            kind => kind,
+        };
+        let policy = self.of_kind(target, kind)?;
+        // ELF has no stamps.
+        let stamp = if let Binary::Pe(_) = facts.binary { commit_time(name) } else { None };
+        match stamp {
+            Some(time) => Ok((Arc::new(Policy::clone(&policy).with_timestamp(time)), target)),
+            None => Ok((policy, target)),
+        }
+    }
+
+    fn of_kind(&self, target: Target, kind: Kind) -> Result<Arc<Policy>, Failure> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(policy) = known.get(&(target, kind)) {
+            return Ok(Arc::clone(policy));
+        }
         // A preset or a policy file stands in the place of release.toml, which is about one workspace's programs.
         let mut policy = if self.preset.is_some() || self.args.policy.is_some() {
-            let kind = match ApparentKind::of(&facts.binary).kind {
-                Kind::Object => Kind::Program,
-                kind => kind,
-            };
             self.file.policy(self.preset, target, kind)
         } else {
             plan::policy(&self.args.workspace, target)?
         };
         policy.sysroot = self.sysroot.clone().or(policy.sysroot);
-        if let Some(time) = commit_time(Path::new(name.split('!').next().unwrap_or(name))) {
-            policy = policy.with_timestamp(time);
-        }
-        Ok((policy, target))
+        let policy = Arc::new(policy);
+        known.insert((target, kind), Arc::clone(&policy));
+        Ok(policy)
     }
 }
 
@@ -172,7 +195,8 @@ fn judged(
 }
 
 /// The commit time in the manifest.json beside a released file: the one stamp its programs may carry.
-fn commit_time(path: &Path) -> Option<u32> {
-    let bytes = fs::read(path.parent()?.join("manifest.json")).ok()?;
+fn commit_time(name: &str) -> Option<u32> {
+    let file = Path::new(name.split('!').next().unwrap_or(name));
+    let bytes = fs::read(file.parent()?.join("manifest.json")).ok()?;
     u32::try_from(Manifest::read(&bytes).ok()?.commit_time).ok()
 }

@@ -26,7 +26,7 @@ impl Renderer {
         Line(match self.format {
             // A JSON text has line breaks only between its parts, so this only indents.
             Format::Json => serde_json::to_string_pretty(value).unwrap_or_default().replace('\n', "\n  "),
-            Format::Text => text(value),
+            _ => text(value),
         })
     }
 
