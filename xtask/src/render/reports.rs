@@ -247,8 +247,10 @@ mod tests {
 
     #[test]
     fn sarif_is_what_its_schema_says() {
-        let schema: Value =
-            serde_json::from_str(include_str!("../../../tests/fixtures/sarif-schema-2.1.0.json")).unwrap();
+        // The published schema has one pattern that is no regular expression: a bracket too many.
+        let schema = include_str!("../../../tests/fixtures/sarif-schema-2.1.0.json");
+        let schema = schema.replace("-[a-zA-Z]{2}]?$", "-[a-zA-Z]{2}?$");
+        let schema: Value = serde_json::from_str(&schema).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
         let log = sarif(&reports());
         let errors: Vec<_> = validator.iter_errors(&log).map(|error| error.to_string()).collect();
