@@ -229,7 +229,7 @@ pub struct VerifyArgs {
     /// A named policy in the place of release.toml's.
     #[arg(long, value_enum, value_name = "NAME")]
     pub preset: Option<PresetName>,
-    /// A policy file in the place of release.toml: [policy], [target.NAME.policy], [kind.NAME.policy], [[waiver]].
+    /// A policy file in the place of release.toml, with tables of its own for targets, kinds and waivers.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// The older version: each file is compared with the one of its name there.
