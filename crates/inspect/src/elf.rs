@@ -26,8 +26,8 @@ pub(crate) fn read(data: &[u8]) -> Result<(Elf, Vec<Anomaly>), Error> {
     elf.interpreter = interpreter(image, &elf, &mut survey);
     elf.symbol_count = symbols::static_count(&elf);
     dynamic::read(image, &mut elf, &mut survey);
-    notes::read(image, &mut elf, &mut survey);
-    marks::read(image, &mut elf, &mut survey);
+    let loaded = notes::read(image, &mut elf, &mut survey);
+    marks::read(image, &mut elf, loaded, &mut survey);
     Ok((elf, survey.anomalies))
 }
 

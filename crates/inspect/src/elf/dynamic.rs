@@ -14,7 +14,7 @@ use crate::facts::{DynamicEntry, Elf, NeededVersion, RelocationCount, VersionDef
 #[derive(Default)]
 pub(super) struct Tables {
     /// `DT_STRTAB` in the file: offset and end.
-    strings_in_file: Option<(u64, u64)>,
+    pub(super) strings_in_file: Option<(u64, u64)>,
     pub(super) symbols: Option<u64>,
     pub(super) hash: Option<u64>,
     pub(super) gnu_hash: Option<u64>,

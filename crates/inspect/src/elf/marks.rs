@@ -20,12 +20,12 @@ const STACK_PROTECTOR: [&str; 5] = [
     "__intel_security_cookie",
 ];
 
-/// Reads what the notes, comments and symbols already read mean.
-pub(super) fn read(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) {
+/// Reads what the notes, comments and symbols already read mean; only the first `loaded` notes are there when it runs.
+pub(super) fn read(image: Image<'_>, elf: &mut Elf, loaded: usize, survey: &mut Survey) {
     let mut marks = std::mem::take(&mut elf.marks);
-    for note in elf.notes.iter().filter(|note| note.owner == "GNU" || note.owner == "FDO") {
+    for (index, note) in elf.notes.iter().enumerate() {
         match (note.owner.as_str(), note.kind) {
-            ("GNU", NT_GNU_PROPERTY_TYPE_0) => {
+            ("GNU", NT_GNU_PROPERTY_TYPE_0) if index < loaded => {
                 marks.properties.extend(properties::decode(image, elf, note, survey));
             }
             ("GNU", NT_GNU_ABI_TAG) if marks.abi_tag.is_none() => marks.abi_tag = abi_tag(image, note),

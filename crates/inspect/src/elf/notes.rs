@@ -10,8 +10,8 @@ use crate::limits;
 const GNU_BUILD_ID: u32 = 3;
 const GNU_PROPERTY: u32 = 5;
 
-/// Reads notes, build-id, debug link and comments.
-pub(super) fn read(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) {
+/// Reads notes, build-id, debug link and comments. Returns how many of the notes are what a loader sees; they come first.
+pub(super) fn read(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) -> usize {
     let segments = elf.segments.iter().filter(|segment| segment.kind == constants::PT_NOTE);
     let mut places: Vec<_> =
         segments.map(|segment| (segment.offset, segment.file_size, segment.alignment)).collect();
@@ -27,9 +27,40 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) {
     if let (false, Some((offset, size, alignment))) = (has_properties, marks::property_segment(elf)) {
         read_notes(image, elf, survey, offset, size, if alignment == 8 { 8 } else { 4 });
     }
+    let loaded = elf.notes.len();
+    for (offset, size, alignment) in unloaded(elf) {
+        read_notes(image, elf, survey, offset, size, if alignment == 8 { 8 } else { 4 });
+    }
     let build_id = elf.notes.iter().find(|note| note.owner == "GNU" && note.kind == GNU_BUILD_ID);
     elf.build_id = build_id.map(|note| note.description.clone());
     read_links(image, elf, survey);
+    loaded
+}
+
+/// Note sections outside of the note segments: probes for a tracer, the linker's version, or, as Go links, the build-id.
+fn unloaded(elf: &Elf) -> Vec<(u64, u64, u64)> {
+    let kinds = [constants::PT_NOTE, constants::PT_GNU_PROPERTY];
+    let segments = elf.segments.iter().filter(|segment| kinds.contains(&segment.kind));
+    let mut covered: Vec<_> =
+        segments.map(|segment| (segment.offset, segment.offset.saturating_add(segment.file_size))).collect();
+    if !elf.segments.iter().any(|segment| segment.kind == constants::PT_NOTE) {
+        return Vec::new();
+    }
+    // Ends become the furthest so far, so that one look tells whether any segment holds a section.
+    covered.sort_unstable();
+    let mut furthest = 0;
+    covered.iter_mut().for_each(|(_, end)| {
+        furthest = furthest.max(*end);
+        *end = furthest;
+    });
+    let is_covered = |offset: u64, size: u64| {
+        let before = covered.partition_point(|(start, _)| *start <= offset);
+        let end = before.checked_sub(1).map_or(0, |last| covered[last].1);
+        end >= offset.saturating_add(size)
+    };
+    let sections = elf.sections.iter().filter(|section| section.kind == constants::SHT_NOTE);
+    let places = sections.map(|section| (section.offset, section.size, section.alignment));
+    places.filter(|(offset, size, _)| !is_covered(*offset, *size)).collect()
 }
 
 fn read_notes(image: Image<'_>, elf: &mut Elf, survey: &mut Survey, start: u64, size: u64, alignment: u64) {
@@ -57,7 +88,8 @@ fn read_notes(image: Image<'_>, elf: &mut Elf, survey: &mut Survey, start: u64, 
         if !survey.keep(PART, kept.len()) {
             return;
         }
-        let owner = name.strip_suffix(&[0]).unwrap_or(name);
+        // Go counts the padding in: `Go\0\0`, 4 bytes.
+        let owner = name.split(|byte| *byte == 0).next().unwrap_or(name);
         let owner = String::from_utf8_lossy(&owner[..owner.len().min(256)]).into_owned();
         elf.notes.push(Note { owner, kind, description: kept.to_owned() });
         offset = description + u64::from(size).next_multiple_of(alignment);
@@ -79,5 +111,56 @@ fn read_links(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) {
         let texts = text.split(|byte| *byte == 0).filter(|text| !text.is_empty()).take(64);
         elf.comments =
             texts.map(|text| String::from_utf8_lossy(&text[..text.len().min(1024)]).into_owned()).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Binary;
+
+    const SECTIONS: u64 = 200;
+
+    /// A note of owner, type, and a description of 20 bytes.
+    fn note(owner: &[u8; 4], kind: u32) -> Vec<u8> {
+        let mut bytes: Vec<u8> = [4, 20, kind].iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
+        bytes.extend(owner);
+        bytes.extend([7; 20]);
+        bytes
+    }
+
+    /// A file with a note of Go's in a segment and a section, and the build-id behind it in a section only.
+    fn file(segment_type: u32) -> Vec<u8> {
+        let mut bytes = vec![0; 64];
+        bytes[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+        for (at, value) in
+            [(16, 2), (18, 62), (32, 64), (40, SECTIONS), (52, 64), (54, 56), (56, 1), (58, 64), (60, 3)]
+        {
+            bytes[at..at + 2].copy_from_slice(&(value as u16).to_le_bytes());
+        }
+        bytes.extend(segment_type.to_le_bytes().into_iter().chain(4_u32.to_le_bytes()));
+        bytes.extend([120, 0, 0, 36, 36, 4].iter().flat_map(|word: &u64| word.to_le_bytes()));
+        bytes.extend(note(b"Go\0\0", 4));
+        bytes.extend(note(b"GNU\0", GNU_BUILD_ID));
+        bytes.resize(SECTIONS as usize + 64, 0);
+        for offset in [120_u64, 156] {
+            bytes.extend([0, constants::SHT_NOTE].iter().flat_map(|word: &u32| word.to_le_bytes()));
+            bytes.extend([2, 0, offset, 36, 0, 4, 0].iter().flat_map(|word: &u64| word.to_le_bytes()));
+        }
+        bytes
+    }
+
+    fn owners(bytes: &[u8]) -> Vec<String> {
+        let facts = crate::inspect(bytes).unwrap();
+        assert_eq!(facts.anomalies, []);
+        let Binary::Elf(elf) = facts.binary else { panic!("made as ELF") };
+        assert_eq!(elf.build_id.as_deref(), Some([7; 20].as_slice()));
+        elf.notes.into_iter().map(|note| note.owner).collect()
+    }
+
+    #[test]
+    fn a_build_id_that_no_segment_holds_is_read_from_its_section_and_no_note_is_read_twice() {
+        assert_eq!(owners(&file(constants::PT_NOTE)), ["Go", "GNU"]);
+        assert_eq!(owners(&file(constants::PT_LOAD)), ["Go", "GNU"]);
     }
 }

@@ -70,8 +70,10 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, tables: &Tables, survey: &mu
             continue;
         }
         let version = versions.and_then(|table| image.bytes.u16(table.checked_add(2 * index)?));
-        // The highest bit says "not the default version" (gABI symbol versioning, `VERSYM_HIDDEN`).
-        let version = version.and_then(|index| tables.versions.get(&(index & 0x7fff)));
+        // The highest bit says "not the default version" (gABI symbol versioning, `VERSYM_HIDDEN`); up to 1 is none, though
+        // the file's own base version has that number.
+        let version = version.map(|index| index & 0x7fff).filter(|index| *index > constants::VER_NDX_GLOBAL);
+        let version = version.and_then(|index| tables.versions.get(&index));
         elf.imports.push(ElfImport {
             name: name.into_owned(),
             weak: symbol.binding == constants::STB_WEAK,
@@ -109,7 +111,12 @@ pub(super) fn count(image: Image<'_>, elf: &Elf, tables: &Tables, size: u64) -> 
         return section.size / size;
     }
     if let Some((hash, _)) = tables.hash.and_then(|address| image.locate(elf, address)) {
-        return image.bytes.u32(hash.saturating_add(4)).map_or(0, u64::from);
+        let count = if wide_hash(image, elf) {
+            image.bytes.u64(hash.saturating_add(8))
+        } else {
+            image.bytes.u32(hash.saturating_add(4)).map(u64::from)
+        };
+        return count.unwrap_or(0);
     }
     let hashed = tables
         .gnu_hash
@@ -123,6 +130,11 @@ pub(super) fn count(image: Image<'_>, elf: &Elf, tables: &Tables, size: u64) -> 
     let begins = elf.dynamic.iter().filter(|entry| TABLES.contains(&entry.tag)).map(|entry| entry.value);
     let next = begins.filter(|begin| Some(*begin) > tables.symbols).min();
     next.zip(tables.symbols).map_or(0, |(next, symbols)| (next - symbols) / size)
+}
+
+/// Whether words of `DT_HASH` have 64 bits: on S/390 and Alpha, against the gABI.
+fn wide_hash(image: Image<'_>, elf: &Elf) -> bool {
+    image.wide && matches!(elf.machine, constants::EM_S390 | constants::EM_ALPHA)
 }
 
 /// Tags that say where a table begins, of those that linkers put beside the symbols.
@@ -154,4 +166,39 @@ fn gnu_hash_count(image: Image<'_>, hash: u64, end: u64) -> Option<u64> {
         index += 1;
     }
     Some(u64::from(first) + index + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::ElfSegment;
+
+    /// The count behind a `DT_HASH` of 235 buckets and 124 symbols, in words of `width` bytes, right behind the header.
+    fn counted(machine: u16, width: usize) -> u64 {
+        let mut bytes = vec![0; 64];
+        bytes[..7].copy_from_slice(b"\x7fELF\x02\x02\x01");
+        bytes[18..20].copy_from_slice(&machine.to_be_bytes());
+        for word in [235_u64, 124] {
+            bytes.extend(&word.to_be_bytes()[8 - width..]);
+        }
+        let image = Image::new(&bytes).unwrap();
+        let mut elf = image.header().unwrap();
+        elf.segments.push(ElfSegment {
+            kind: constants::PT_LOAD,
+            flags: 4,
+            offset: 0,
+            virtual_address: 0,
+            physical_address: 0,
+            file_size: bytes.len() as u64,
+            memory_size: bytes.len() as u64,
+            alignment: 1,
+        });
+        count(image, &elf, &Tables { hash: Some(64), ..Tables::default() }, 24)
+    }
+
+    #[test]
+    fn the_hash_table_of_s390_has_words_of_eight_bytes() {
+        assert_eq!(counted(constants::EM_S390, 8), 124);
+        assert_eq!(counted(43, 4), 124, "SPARC's are the gABI's");
+    }
 }

@@ -67,7 +67,7 @@ pub struct Elf {
     pub symbol_count: u64,
     /// Dynamic relocations, by what they are.
     pub relocations: RelocationCount,
-    /// All notes, from note segments, or note sections where there is no segment.
+    /// All notes: those of note segments, then those of note sections outside of them.
     pub notes: Vec<Note>,
     /// The GNU build-id note's bytes.
     pub build_id: Option<Vec<u8>>,
