@@ -1,0 +1,266 @@
+"""What LIEF and pefile say of files, in the words of the differential test.
+
+Reads one path a line from standard input and writes one JSON object a line: path, reader, and either the facts,
+each a list of texts, or the reason why there are none. main.rs says what each fact is.
+"""
+
+import json
+import sys
+import warnings
+
+import lief
+import pefile
+
+lief.logging.disable()
+# It warns of numbers that have no name, which are no less numbers.
+warnings.simplefilter("ignore", RuntimeWarning)
+MASK = 0xFFFFFFFF
+# Above what it calls sane, pefile stops without a word.
+pefile.MAX_IMPORT_SYMBOLS = pefile.MAX_IMPORT_NAME_LENGTH = 1 << 20
+
+
+def main():
+    for line in sys.stdin:
+        path = line.rstrip("\n")
+        with open(path, "rb") as file:
+            magic = file.read(4)
+        if magic == b"\x7fELF":
+            answer(path, "LIEF", lief_elf)
+        else:
+            answer(path, "LIEF", lief_pe)
+            answer(path, "pefile", pefile_pe)
+
+
+def answer(path, reader, read):
+    try:
+        reply = {"facts": {name: [text(value) for value in values] for name, values in read(path).items()}}
+    except Exception as error:
+        reply = {"error": f"{type(error).__name__}: {error}"}
+    print(json.dumps({"path": path, "reader": reader} | reply), flush=True)
+
+
+def text(value):
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(value)
+
+
+def number(value):
+    """A number that LIEF may have wrapped; what it adds above 32 bits tells processors apart."""
+    return int(getattr(value, "value", value))
+
+
+def words(*values):
+    return " ".join(value if isinstance(value, str) else f"{value:#x}" for value in values)
+
+
+def lief_elf(path):
+    config = lief.ELF.ParserConfig()
+    config.parse_overlay = False
+    binary = lief.ELF.parse(path, config)
+    if binary is None:
+        raise ValueError("no binary")
+    header = binary.header
+    wide = number(header.identity_class) == 2
+    facts = {
+        "class": [64 if wide else 32],
+        "byte order": ["big" if number(header.identity_data) == 2 else "little"],
+        "OS ABI": [words(number(header.identity_os_abi) & MASK)],
+        "ABI version": [words(header.identity_abi_version)],
+        "type": [words(number(header.file_type))],
+        "machine": [words(number(header.machine_type))],
+        "flags": [words(header.processor_flag)],
+        "entry": [words(header.entrypoint)],
+        "program header offset": [words(header.program_header_offset)],
+        "section header offset": [words(header.section_header_offset)],
+        "header sizes": [words(header.header_size, header.program_header_size, header.section_header_size)],
+        "section name index": [words(header.section_name_table_idx)],
+        "sections": [
+            words(text(s.name), number(s.type) & MASK, number(s.flags), s.virtual_address, s.file_offset,
+                  s.original_size, s.link, s.information, s.alignment, s.entry_size)
+            for s in binary.sections
+        ],
+        "segments": [
+            words(number(s.type) & MASK, s.raw_flags & MASK, s.file_offset, s.virtual_address, s.physical_address,
+                  s.physical_size, s.virtual_size, s.alignment)
+            for s in binary.segments
+        ],
+        "interpreter": [binary.interpreter] if binary.has_interpreter else [],
+    }
+    entries = list(binary.dynamic_entries)
+    while entries and number(entries[-1].tag) == 0:
+        entries.pop()
+    facts["dynamic"] = [words(number(entry.tag) & MASK, entry.value) for entry in entries]
+    named = {"needed": "NEEDED", "soname": "SONAME", "rpath": "RPATH", "runpath": "RUNPATH"}
+    for fact, tag in named.items():
+        tag = getattr(lief.ELF.DynamicEntry.TAG, tag)
+        facts[fact] = [getattr(entry, fact if fact.startswith("r") else "name")
+                       for entry in entries if entry.tag == tag]
+    facts["versions needed"] = [
+        words(text(need.name), text(version.name), version.hash, version.flags, version.other)
+        for need in binary.symbols_version_requirement for version in need.get_auxiliary_symbols()
+    ]
+    facts["versions defined"] = [
+        words(text(list(version.auxiliary_symbols)[0].name), version.flags, version.ndx)
+        for version in binary.symbols_version_definition
+    ]
+    # The first dynamic symbol is the reserved one.
+    symbols = [symbol for symbol in list(binary.dynamic_symbols)[1:]]
+    imports, exports = [], []
+    for symbol in symbols:
+        if symbol.shndx != 0:
+            if number(symbol.binding) != 0:
+                exports.append(text(symbol.name))
+            continue
+        version = symbol.symbol_version if symbol.has_version else None
+        version = version.symbol_version_auxiliary if version and version.has_auxiliary_version else None
+        weak = "weak" if number(symbol.binding) == 2 else "strong"
+        imports.append(words(text(symbol.name), text(version.name) if version else "-", weak))
+    facts["imports"], facts["exports"] = sorted(imports), sorted(exports)
+    facts["symbols"] = [words(len(binary.symtab_symbols))]
+    packed = sum(1 for r in binary.dynamic_relocations if r.encoding == lief.ELF.Relocation.ENCODING.RELR)
+    facts["relocations"] = [words(len(binary.dynamic_relocations) - packed + len(binary.pltgot_relocations))]
+    facts["notes"] = sorted({words(lief_owner(note), note.original_type, len(note.description)) for note in binary.notes})
+    build_ids = [note for note in binary.notes if note.type == lief.ELF.Note.TYPE.GNU_BUILD_ID]
+    facts["build ID"] = [bytes(build_ids[0].description).hex()] if build_ids else []
+    return facts
+
+
+def lief_owner(note):
+    """The owner without its padding and without what annobin puts behind the NUL, which need not be text."""
+    try:
+        return note.name.split("\0")[0]
+    except UnicodeDecodeError as error:
+        return text(error.object.split(b"\0")[0])
+
+
+def lief_pe(path):
+    config = lief.PE.ParserConfig()
+    config.parse_exceptions = config.parse_arm64x_binary = False
+    config.parse_signature = False
+    binary = lief.PE.parse(path, config)
+    if binary is None:
+        raise ValueError("no binary")
+    coff, optional = binary.header, binary.optional_header
+    facts = {
+        "header offset": [words(binary.dos_header.addressof_new_exeheader)],
+        "machine": [words(number(coff.machine))],
+        "timestamp": [words(coff.time_date_stamps)],
+        "characteristics": [words(number(coff.characteristics))],
+        "COFF symbols": [words(coff.pointerto_symbol_table, coff.numberof_symbols)],
+        "magic": [words(number(optional.magic))],
+        "linker version": [words(optional.major_linker_version, optional.minor_linker_version)],
+        "entry": [words(optional.addressof_entrypoint)],
+        "image base": [words(optional.imagebase)],
+        "alignments": [words(optional.section_alignment, optional.file_alignment)],
+        "versions": [words(optional.major_operating_system_version, optional.minor_operating_system_version,
+                           optional.major_image_version, optional.minor_image_version,
+                           optional.major_subsystem_version, optional.minor_subsystem_version)],
+        "sizes": [words(optional.sizeof_image, optional.sizeof_headers)],
+        "checksum": [words(optional.checksum)],
+        "computed checksum": [words(binary.compute_checksum())],
+        "subsystem": [words(number(optional.subsystem))],
+        "DLL characteristics": [words(number(optional.dll_characteristics))],
+        "stack and heap": [words(optional.sizeof_stack_reserve, optional.sizeof_stack_commit,
+                                 optional.sizeof_heap_reserve, optional.sizeof_heap_commit)],
+        "directories": [words(directory.rva, directory.size) for directory in binary.data_directories],
+        "sections": [
+            words(text(s.coff_string.string if s.coff_string else s.name), s.virtual_size, s.virtual_address,
+                  s.sizeof_raw_data, s.pointerto_raw_data, number(s.characteristics))
+            for s in binary.sections
+        ],
+        "imports": [words(text(library.name), lief_function(entry))
+                    for library in binary.imports for entry in library.entries],
+        "libraries": [library.name for library in binary.imports],
+        "delayed imports": [words(text(library.name), lief_function(entry))
+                            for library in binary.delay_imports for entry in library.entries],
+        "delayed libraries": [library.name for library in binary.delay_imports],
+        "base relocations": [words(len(binary.relocations),
+                                   sum(1 for block in binary.relocations for entry in block.entries
+                                       if number(entry.type) & 0xF != 0))],
+        "debug": [lief_debug(entry) for entry in binary.debug],
+        "TLS": ["yes"] if binary.has_tls else [],
+        "overlay": [words(len(binary.overlay))],
+    }
+    export = binary.get_export()
+    facts["export name"] = [export.name] if export is not None else []
+    facts["exports"] = sorted(text(entry.name) for entry in export.entries if entry.name) if export is not None else []
+    config = binary.load_configuration
+    if config is None:
+        facts["load configuration"] = []
+    else:
+        facts["load configuration"] = [words(config.size, config.security_cookie or 0, config.guard_flags or 0)]
+    return facts
+
+
+def lief_function(entry):
+    return f"#{entry.ordinal}" if entry.is_ordinal else text(entry.name)
+
+
+def lief_debug(entry):
+    pdb = text(entry.filename) if isinstance(entry, lief.PE.CodeViewPDB) else ""
+    return words(number(entry.type) & MASK, entry.timestamp, pdb or "-")
+
+
+def pefile_pe(path):
+    pe = pefile.PE(path, fast_load=True, max_symbol_exports=1 << 20)
+    names = ["EXPORT", "IMPORT", "DELAY_IMPORT", "DEBUG", "TLS", "LOAD_CONFIG"]
+    pe.parse_data_directories([pefile.DIRECTORY_ENTRY[f"IMAGE_DIRECTORY_ENTRY_{name}"] for name in names])
+    coff, optional = pe.FILE_HEADER, pe.OPTIONAL_HEADER
+    facts = {
+        "header offset": [words(pe.DOS_HEADER.e_lfanew)],
+        "machine": [words(coff.Machine)],
+        "timestamp": [words(coff.TimeDateStamp)],
+        "characteristics": [words(coff.Characteristics)],
+        "COFF symbols": [words(coff.PointerToSymbolTable, coff.NumberOfSymbols)],
+        "magic": [words(optional.Magic)],
+        "linker version": [words(optional.MajorLinkerVersion, optional.MinorLinkerVersion)],
+        "entry": [words(optional.AddressOfEntryPoint)],
+        "image base": [words(optional.ImageBase)],
+        "alignments": [words(optional.SectionAlignment, optional.FileAlignment)],
+        "versions": [words(optional.MajorOperatingSystemVersion, optional.MinorOperatingSystemVersion,
+                           optional.MajorImageVersion, optional.MinorImageVersion,
+                           optional.MajorSubsystemVersion, optional.MinorSubsystemVersion)],
+        "sizes": [words(optional.SizeOfImage, optional.SizeOfHeaders)],
+        "checksum": [words(optional.CheckSum)],
+        "subsystem": [words(optional.Subsystem)],
+        "DLL characteristics": [words(optional.DllCharacteristics)],
+        "stack and heap": [words(optional.SizeOfStackReserve, optional.SizeOfStackCommit,
+                                 optional.SizeOfHeapReserve, optional.SizeOfHeapCommit)],
+        "directories": [words(d.VirtualAddress, d.Size) for d in optional.DATA_DIRECTORY],
+        "export name": [],
+        "exports": [],
+        "exports with ordinals": [],
+        "TLS": ["yes"] if hasattr(pe, "DIRECTORY_ENTRY_TLS") else [],
+        "load configuration": [],
+        "debug": [pefile_debug(entry) for entry in getattr(pe, "DIRECTORY_ENTRY_DEBUG", [])],
+    }
+    for kind, attribute in (("", "DIRECTORY_ENTRY_IMPORT"), ("delayed ", "DIRECTORY_ENTRY_DELAY_IMPORT")):
+        libraries = getattr(pe, attribute, [])
+        facts[f"{kind}libraries"] = [library.dll for library in libraries]
+        facts[f"{kind}imports"] = [
+            words(text(library.dll), f"#{entry.ordinal}" if entry.import_by_ordinal else text(entry.name))
+            for library in libraries for entry in library.imports
+        ]
+    export = getattr(pe, "DIRECTORY_ENTRY_EXPORT", None)
+    if export is not None:
+        facts["export name"] = [export.name] if export.name else []
+        facts["exports"] = sorted(text(symbol.name) for symbol in export.symbols if symbol.name)
+        facts["exports with ordinals"] = sorted(
+            words(symbol.ordinal, text(symbol.name or b"-"), text(symbol.forwarder or b"-")) for symbol in export.symbols
+        )
+    config = getattr(pe, "DIRECTORY_ENTRY_LOAD_CONFIG", None)
+    if config is not None:
+        config = config.struct
+        cookie, flags = getattr(config, "SecurityCookie", None), getattr(config, "GuardFlags", None)
+        facts["load configuration"] = [words(config.Size, cookie or 0, flags or 0)]
+    return facts
+
+
+def pefile_debug(entry):
+    pdb = getattr(entry.entry, "PdbFileName", b"") if entry.entry else b""
+    return words(entry.struct.Type, entry.struct.TimeDateStamp, text(pdb.split(b"\0")[0]) or "-")
+
+
+if __name__ == "__main__":
+    main()
