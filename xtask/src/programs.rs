@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -11,11 +10,9 @@ use inputs::{Error, ErrorKind, Item, Limits, Source};
 
 use crate::failure::Failure;
 
-/// Sources that are looked at ahead of the one that is told, for each worker. With [`RESULTS`] this bounds how many
-/// results wait, however many files there are.
-const AHEAD: usize = 16;
-/// Results of one source that wait to be told before its worker does.
-const RESULTS: usize = 64;
+/// Results that wait for their turn to be told, for each worker, before workers wait too: enough that a library of a
+/// hundred megabytes keeps nobody from the small files behind it, and no more, however many files there are.
+const AHEAD: usize = 64;
 
 /// What was there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,8 +24,8 @@ pub(crate) struct Seen {
 }
 
 /// Calls `look` with every program below `paths`, and with everything that cannot be looked at, on `jobs` threads
-/// (as many as there are cores, where it is not said); calls `take` here with each result, in the order of the paths and of the
-/// names in them. Bytes are dropped once they were looked at.
+/// (as many as there are cores, where it is not said); calls `take` with each result, one at a time, in the order of the
+/// paths and of the names in them. Bytes are dropped once they were looked at.
 ///
 /// A file that was named itself is looked at, whatever it is; in folders and archives others than programs are passed
 /// over. A path below which there is nothing to look at is itself unreadable. An error of `take` ends it.
@@ -36,42 +33,23 @@ pub(crate) fn each_program<T: Send>(
     paths: &[PathBuf],
     jobs: Option<NonZeroUsize>,
     look: impl Fn(&Item) -> T + Sync,
-    take: &mut dyn FnMut(T) -> Result<(), Failure>,
+    take: &mut (dyn FnMut(T) -> Result<(), Failure> + Send),
 ) -> Result<Seen, Failure> {
     let limits = Limits::default();
     let works = works(paths, &limits);
     let jobs = jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let mut counter = Counter { seen: Seen::default(), here: 0, look: &look, take };
-    if jobs == 1 || works.len() < 3 {
-        for work in &works {
-            let mut result = Ok(());
-            work.run(&limits, &mut |item| {
-                if result.is_ok() {
-                    result = counter.take(Told::of(&item, &look));
-                }
-            });
-            result?;
-            counter.end(work)?;
-        }
-        return Ok(counter.seen);
-    }
-    let queue = Queue::new(jobs);
+    let jobs = jobs.min(works.len());
+    let counter = Counter { seen: Seen::default(), here: 0, look: &look, take };
+    let queue = Queue::new(&works, jobs, &look, counter);
     thread::scope(|scope| {
-        for _ in 0..jobs {
-            scope.spawn(|| queue.work(&works, &limits, &look));
+        for _ in 1..jobs {
+            scope.spawn(|| queue.work(&limits));
         }
-        // Also when this ends early, the workers must come to their end.
-        let _closing = Closing(&queue);
-        for work in &works {
-            if let Some(results) = queue.next() {
-                for told in results {
-                    counter.take(told)?;
-                }
-            }
-            counter.end(work)?;
-        }
-        Ok(counter.seen)
-    })
+        queue.work(&limits);
+    });
+    let State { counter, failed, .. } = queue.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let counter = counter.expect("who tells gives the counter back, or has panicked through the scope above");
+    failed.map_or(Ok(counter.seen), Err)
 }
 
 /// One step: a source, or a path that has none, or a path's end.
@@ -125,7 +103,7 @@ struct Counter<'a, T, L> {
     /// Told since the last path's end.
     here: usize,
     look: &'a L,
-    take: &'a mut dyn FnMut(T) -> Result<(), Failure>,
+    take: &'a mut (dyn FnMut(T) -> Result<(), Failure> + Send),
 }
 
 impl<T, L: Fn(&Item) -> T> Counter<'_, T, L> {
@@ -137,6 +115,12 @@ impl<T, L: Fn(&Item) -> T> Counter<'_, T, L> {
             self.seen.unreadable += 1;
         }
         (self.take)(told.result)
+    }
+
+    /// Tells the results of a work, and where that is done, that it `ended`.
+    fn tell(&mut self, results: Vec<Told<T>>, ended: Option<&Work>) -> Result<(), Failure> {
+        results.into_iter().try_for_each(|told| self.take(told))?;
+        ended.map_or(Ok(()), |work| self.end(work))
     }
 
     fn end(&mut self, work: &Work) -> Result<(), Failure> {
@@ -152,84 +136,145 @@ impl<T, L: Fn(&Item) -> T> Counter<'_, T, L> {
     }
 }
 
-/// Hands works to workers in order, and their results out in the same order.
-struct Queue<T> {
+/// Hands works to workers in order, and tells their results in the same order.
+///
+/// Whoever has the result that is next tells it, and then all that wait behind it, so that no thread is woken up for a
+/// result: files are small, and waking somebody up costs as much as looking at one.
+struct Queue<'a, T, L> {
+    works: &'a [Work],
     jobs: usize,
-    state: Mutex<State<T>>,
+    look: &'a L,
+    state: Mutex<State<'a, T, L>>,
     changed: Condvar,
 }
 
-struct State<T> {
-    /// The next work that nobody does.
-    next: usize,
-    /// The results of the works before it, from the first that was not handed out on.
-    begun: VecDeque<Receiver<Told<T>>>,
+struct State<'a, T, L> {
+    /// `None` while somebody tells.
+    counter: Option<Counter<'a, T, L>>,
+    /// The first work that is not told to its end.
+    turn: usize,
+    /// The works from there on that somebody has begun.
+    begun: VecDeque<Begun<T>>,
+    /// How many results those works have, all together.
+    results: usize,
+    /// Workers that wait for `results` to become fewer.
+    waiting: usize,
+    failed: Option<Failure>,
     closed: bool,
-    workers: usize,
 }
 
-impl<T: Send> Queue<T> {
-    fn new(jobs: usize) -> Queue<T> {
-        let state = State { next: 0, begun: VecDeque::new(), closed: false, workers: jobs };
-        Queue { jobs, state: Mutex::new(state), changed: Condvar::new() }
+/// A work that is being done, or is done before its turn.
+struct Begun<T> {
+    results: Vec<Told<T>>,
+    done: bool,
+}
+
+impl<'a, T: Send, L: Fn(&Item) -> T + Sync> Queue<'a, T, L> {
+    fn new(works: &'a [Work], jobs: usize, look: &'a L, counter: Counter<'a, T, L>) -> Queue<'a, T, L> {
+        let state = State {
+            counter: Some(counter),
+            turn: 0,
+            begun: VecDeque::new(),
+            results: 0,
+            waiting: 0,
+            failed: None,
+            closed: false,
+        };
+        Queue { works, jobs, look, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    fn work(&self, works: &[Work], limits: &Limits, look: &(impl Fn(&Item) -> T + Sync)) {
-        let _leaving = Leaving(self);
-        while let Some((work, results)) = self.begin(works) {
-            work.run(limits, &mut |item| {
-                // Nobody listens once the command has failed; the rest of the source is then read for nothing.
-                let _ = results.send(Told::of(&item, look));
-            });
+    fn work(&self, limits: &Limits) {
+        let _closing = ClosingOnPanic(self);
+        while let Some(index) = self.begin() {
+            // Nobody listens once the command has failed; the rest of the source is then read for nothing.
+            self.works[index].run(limits, &mut |item| self.give(index, Told::of(&item, self.look)));
+            self.end(index);
         }
     }
 
-    fn begin<'w>(&self, works: &'w [Work]) -> Option<(&'w Work, SyncSender<Told<T>>)> {
-        let full = |state: &mut State<T>| !state.closed && state.begun.len() >= AHEAD * self.jobs;
-        let mut state = self.changed.wait_while(self.lock(), full).unwrap_or_else(PoisonError::into_inner);
-        let work = works.get(state.next).filter(|_| !state.closed)?;
-        state.next += 1;
-        let (sender, receiver) = sync_channel(RESULTS);
-        state.begun.push_back(receiver);
-        self.changed.notify_all();
-        Some((work, sender))
+    fn begin(&self) -> Option<usize> {
+        let mut state = self.wait_while_full(|_| true);
+        let next = state.turn + state.begun.len();
+        if state.closed || next == self.works.len() {
+            return None;
+        }
+        state.begun.push_back(Begun { results: Vec::new(), done: false });
+        Some(next)
     }
 
-    /// The results of the next work; `None` once every worker has left.
-    fn next(&self) -> Option<Receiver<Told<T>>> {
-        let empty = |state: &mut State<T>| state.begun.is_empty() && state.workers > 0;
-        let mut state = self.changed.wait_while(self.lock(), empty).unwrap_or_else(PoisonError::into_inner);
-        let results = state.begun.pop_front();
-        self.changed.notify_all();
-        results
+    fn give(&self, index: usize, told: Told<T>) {
+        // Whose turn it is waits for nobody but for who tells.
+        let mut state = self.wait_while_full(|state| index != state.turn || state.counter.is_none());
+        let ahead = index - state.turn;
+        state.begun[ahead].results.push(told);
+        state.results += 1;
+        self.tell(state);
+    }
+
+    fn end(&self, index: usize) {
+        let mut state = self.lock();
+        let ahead = index - state.turn;
+        state.begun[ahead].done = true;
+        self.tell(state);
+    }
+
+    /// Tells whatever is next, as long as there is something. Where somebody is at it, he sees what was added.
+    fn tell<'q>(&'q self, mut state: MutexGuard<'q, State<'a, T, L>>) {
+        let Some(mut counter) = state.counter.take() else { return };
+        while let Some(begun) = state.begun.front_mut() {
+            let results = std::mem::take(&mut begun.results);
+            if results.is_empty() && !begun.done {
+                break;
+            }
+            let ended = begun.done.then(|| &self.works[state.turn]);
+            if ended.is_some() {
+                state.begun.pop_front();
+                state.turn += 1;
+            }
+            state.results -= results.len();
+            let closed = state.closed;
+            if state.waiting > 0 {
+                self.changed.notify_all();
+            }
+            drop(state);
+            let told = if closed { Ok(()) } else { counter.tell(results, ended) };
+            state = self.lock();
+            if let Err(failure) = told {
+                state.failed = Some(failure);
+                state.closed = true;
+                self.changed.notify_all();
+            }
+        }
+        state.counter = Some(counter);
+    }
+
+    /// Waits as long as as many results wait as may, `blocked` says so, and nobody has closed the queue.
+    fn wait_while_full(&self, blocked: impl Fn(&State<T, L>) -> bool) -> MutexGuard<'_, State<'a, T, L>> {
+        let mut state = self.lock();
+        while !state.closed && state.results >= AHEAD * self.jobs && blocked(&state) {
+            state.waiting += 1;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
+        }
+        state
     }
 }
 
-impl<T> Queue<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+impl<'a, T, L> Queue<'a, T, L> {
+    fn lock(&self) -> MutexGuard<'_, State<'a, T, L>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Tells the workers, when it is dropped, that nobody waits for results any more.
-struct Closing<'q, T>(&'q Queue<T>);
+/// Sends the other workers home when one panics: its work would never be done, and they would wait for it.
+struct ClosingOnPanic<'q, 'a, T, L>(&'q Queue<'a, T, L>);
 
-impl<T> Drop for Closing<'_, T> {
+impl<T, L> Drop for ClosingOnPanic<'_, '_, T, L> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.closed = true;
-        state.begun.clear();
-        self.0.changed.notify_all();
-    }
-}
-
-/// Counts a worker out, also one that panicked.
-struct Leaving<'q, T>(&'q Queue<T>);
-
-impl<T> Drop for Leaving<'_, T> {
-    fn drop(&mut self) {
-        self.0.lock().workers -= 1;
-        self.0.changed.notify_all();
+        if thread::panicking() {
+            self.0.lock().closed = true;
+            self.0.changed.notify_all();
+        }
     }
 }
 
@@ -308,6 +353,19 @@ mod tests {
         );
         assert!(ended.is_err());
         let looked = looked.into_inner();
-        assert!(looked <= 5 + (AHEAD + 1) * 3, "{looked} files were looked at");
+        assert!(looked <= 5 + AHEAD * 3 + 3, "{looked} files were looked at");
+    }
+
+    #[test]
+    fn a_panic_of_one_worker_ends_all() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..2000 {
+            fs::write(folder.path().join(format!("{number:05}")), b"\x7fELF").unwrap();
+        }
+        let ended = std::panic::catch_unwind(|| {
+            let look = |item: &Item| assert_ne!(name_of(item), "00003", "meant to panic");
+            each_program(&[folder.path().to_owned()], jobs(3), look, &mut |()| Ok(()))
+        });
+        assert!(ended.is_err());
     }
 }

@@ -7,7 +7,7 @@ mod results;
 
 use std::io::{IsTerminal, Write};
 
-use anstream::{eprint, eprintln, print, println};
+use anstream::{eprint, eprintln, println};
 use anstyle::{AnsiColor, Style};
 use artifact::{Event, Outcome, Report};
 use serde::Serialize;
@@ -88,8 +88,13 @@ impl Renderer {
     /// Text that is a result as it stands: a script, a schema, a dump. A closed pipe is not an error.
     pub(crate) fn raw(&self, text: &str) {
         self.progress.suspended(|| {
-            print!("{text}");
-            std::io::stdout().flush().ok();
+            let mut stdout = std::io::stdout().lock();
+            match self.format {
+                // Whatever could be a terminal's escape sequence is written out in JSON, so nothing is to be taken away.
+                Format::Json => stdout.write_all(text.as_bytes()).ok(),
+                _ => write!(anstream::AutoStream::auto(&mut stdout), "{text}").ok(),
+            };
+            stdout.flush().ok();
         });
     }
 

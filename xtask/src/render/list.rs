@@ -15,6 +15,8 @@ pub(crate) struct List<'r> {
     renderer: &'r Renderer,
     gathered: String,
     told: bool,
+    /// Whether somebody watches, who wants to see each result at once.
+    watched: bool,
 }
 
 /// One result of a list, as it will be written.
@@ -32,7 +34,12 @@ impl Renderer {
 
     /// Begins a list.
     pub(crate) fn list(&self) -> List<'_> {
-        List { renderer: self, gathered: String::new(), told: false }
+        List {
+            renderer: self,
+            gathered: String::new(),
+            told: false,
+            watched: std::io::stdout().is_terminal(),
+        }
     }
 }
 
@@ -44,7 +51,7 @@ impl List<'_> {
         }
         self.told = true;
         self.gathered += &line.0;
-        if self.gathered.len() >= GATHERED || std::io::stdout().is_terminal() {
+        if self.gathered.len() >= GATHERED || self.watched {
             self.write();
         }
     }
