@@ -32,7 +32,9 @@ pub(crate) enum Check {
     Always(fn(&Subject, &Policy) -> Judgement),
     /// A file of the policy's format, whichever it is.
     Either(fn(&Subject, &Policy) -> Judgement),
-    /// An ELF file, where the policy wants one.
+    /// What the header of an ELF file says, where the policy wants one.
+    ElfHeader(fn(&Elf, &Subject, &Policy) -> Judgement),
+    /// An ELF file that a system can load, where the policy wants one: an object file has yet to be linked.
     Elf(fn(&Elf, &Subject, &Policy) -> Judgement),
     /// A PE file, where the policy wants one.
     Pe(fn(&Pe, &Subject, &Policy) -> Judgement),
@@ -45,7 +47,7 @@ impl Rule {
     pub fn format(&self) -> Option<BinaryFormat> {
         match self.check {
             Check::Always(_) | Check::Either(_) | Check::Against(_) => None,
-            Check::Elf(_) => Some(BinaryFormat::Elf),
+            Check::ElfHeader(_) | Check::Elf(_) => Some(BinaryFormat::Elf),
             Check::Pe(_) => Some(BinaryFormat::Pe),
         }
     }
@@ -55,7 +57,8 @@ impl Rule {
         match self.check {
             Check::Always(_) => "every file",
             Check::Either(_) => "every file of the policy's format",
-            Check::Elf(_) => "ELF files, where the policy wants ELF",
+            Check::ElfHeader(_) => "ELF files, where the policy wants ELF",
+            Check::Elf(_) => "ELF files that can be loaded, where the policy wants ELF",
             Check::Pe(_) => "PE files, where the policy wants PE",
             Check::Against(_) => "a file beside its older version (`--against`)",
         }
@@ -88,9 +91,12 @@ impl Rule {
         }
         match (self.check, binary) {
             (Check::Always(check) | Check::Either(check), _) => check(subject, policy),
-            (Check::Elf(check), Binary::Elf(elf)) => check(elf, subject, policy),
+            (Check::Elf(_), Binary::Elf(elf)) if elf.file_type == ET_REL => {
+                Judgement::not_applicable("an object file, which has yet to be linked, see SW-KIND")
+            }
+            (Check::ElfHeader(check) | Check::Elf(check), Binary::Elf(elf)) => check(elf, subject, policy),
             (Check::Pe(check), Binary::Pe(pe)) => check(pe, subject, policy),
-            (Check::Elf(_), Binary::Pe(_)) | (Check::Pe(_), Binary::Elf(_)) => {
+            (Check::ElfHeader(_) | Check::Elf(_), Binary::Pe(_)) | (Check::Pe(_), Binary::Elf(_)) => {
                 Judgement::not_applicable(format_name(format_of(binary)))
             }
             (Check::Against(_), _) => Judgement::not_applicable("no older version to compare with"),
@@ -103,6 +109,9 @@ impl fmt::Debug for Rule {
         formatter.debug_struct("Rule").field("id", &self.id).finish_non_exhaustive()
     }
 }
+
+/// An object file's type (gABI, ELF Header).
+const ET_REL: u16 = 1;
 
 /// How a rule ended, with its evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,11 +17,14 @@ pub(crate) const RULE: Rule = Rule {
         "ELF for the Arm 64-bit Architecture (AAELF64), ELF header: e_flags",
         "System V ABI, AMD64 supplement, ELF header",
     ],
-    check: Check::Elf(check),
+    check: Check::ElfHeader(check),
 };
 
 /// Both processors a policy can ask for define no flag, so any bit is a mistake.
-fn check(elf: &Elf, subject: &Subject, _: &Policy) -> Judgement {
+fn check(elf: &Elf, subject: &Subject, policy: &Policy) -> Judgement {
+    if elf.machine != super::machine::number(policy.format, policy.machine) {
+        return Judgement::not_applicable("another processor has flags of its own, see SW-MACHINE");
+    }
     let judgement = Judgement::require(
         elf.flags == 0,
         format!("e_flags {:#x}", elf.flags),
@@ -41,5 +44,7 @@ mod tests {
     fn any_flag_fails() {
         assert_ends(&judge_elf(&RULE, |_, _| ()), Outcome::Pass, "0x0");
         assert_ends(&judge_elf(&RULE, |elf, _| elf.flags = 0x500_0400), Outcome::Fail, "0x5000400");
+        let arm = judge_elf(&RULE, |elf, _| (elf.machine, elf.flags) = (40, 0x500_0400));
+        assert_ends(&arm, Outcome::NotApplicable, "another processor");
     }
 }

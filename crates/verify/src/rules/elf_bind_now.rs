@@ -32,17 +32,19 @@ fn check(elf: &Elf, _: &Subject, policy: &Policy) -> Judgement {
     if elf.dynamic.is_empty() {
         return Judgement::not_applicable("no dynamic section: nothing is bound");
     }
-    // The loader takes any of the three, in any entry.
-    let mut tags = Vec::new();
-    for entry in &elf.dynamic {
-        match entry.tag {
-            DT_BIND_NOW => tags.push("DT_BIND_NOW"),
-            DT_FLAGS if entry.value & DF_BIND_NOW != 0 => tags.push("DF_BIND_NOW"),
-            DT_FLAGS_1 if entry.value & DF_1_NOW != 0 => tags.push("DF_1_NOW"),
-            _ => {}
-        }
-    }
+    let tags = tags(elf);
     Judgement::require(!tags.is_empty(), crate::rule::listed_or_none(&tags), expected)
+}
+
+/// What asks for every function at start. The loader takes any of the three, in any entry.
+pub(super) fn tags(elf: &Elf) -> Vec<&'static str> {
+    let tags = elf.dynamic.iter().filter_map(|entry| match entry.tag {
+        DT_BIND_NOW => Some("DT_BIND_NOW"),
+        DT_FLAGS if entry.value & DF_BIND_NOW != 0 => Some("DF_BIND_NOW"),
+        DT_FLAGS_1 if entry.value & DF_1_NOW != 0 => Some("DF_1_NOW"),
+        _ => None,
+    });
+    tags.collect()
 }
 
 #[cfg(test)]

@@ -96,10 +96,10 @@ mod tests {
         };
         assert_ends(&judge_elf(&RULE, named("/nowhere")), Outcome::CannotTell, "cannot read the sysroot");
         assert_ends(&judge_elf(&RULE, named("/")), Outcome::CannotTell, "ends inside its ELF header");
-        let object = judge_elf(&RULE, |elf, policy| {
-            elf.file_type = 1;
+        let core = judge_elf(&RULE, |elf, policy| {
+            elf.file_type = 4;
             policy.sysroot = Some(SysrootPolicy::new(Path::new("/")));
         });
-        assert_ends(&object, Outcome::NotApplicable, "not a program");
+        assert_ends(&core, Outcome::NotApplicable, "not a program");
     }
 }

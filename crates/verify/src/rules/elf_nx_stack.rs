@@ -65,6 +65,15 @@ mod tests {
     use crate::testing::*;
 
     #[test]
+    fn an_object_file_has_no_stack_yet() {
+        let object = judge_elf(&RULE, |elf, _| {
+            elf.file_type = 1;
+            elf.segments.clear();
+        });
+        assert_ends(&object, Outcome::NotApplicable, "an object file");
+    }
+
+    #[test]
     fn an_executable_a_missing_and_a_second_header_are_refused() {
         assert_ends(&judge_elf(&RULE, |_, _| ()), Outcome::Pass, "p_flags 0x6");
         assert_ends(&judge_elf(&RULE, |elf, _| elf.segments[4].flags = 7), Outcome::Fail, "p_flags 0x7");

@@ -11,7 +11,7 @@ pub(crate) const RULE: Rule = Rule {
     why: "The loader refuses a file whose header names another system, or a GNU extension it does not know.",
     fix: "check the linker and its target; 0 (System V) is what a Linux linker writes",
     references: &["ELF gABI, ELF Identification: EI_OSABI", "glibc, elf/dl-load.c: open_verify"],
-    check: Check::Elf(check),
+    check: Check::ElfHeader(check),
 };
 
 fn check(elf: &Elf, _: &Subject, policy: &Policy) -> Judgement {

@@ -66,7 +66,7 @@ mod tests {
         assert_ends(&judge_elf(&RULE, |_, _| ()), Outcome::Pass, "DF_1_PIE");
         assert_ends(&judge_static(&RULE, |_, _| ()), Outcome::Pass, "DF_1_PIE");
         assert_ends(&judge_elf(&RULE, |elf, _| elf.file_type = 2), Outcome::Fail, "ET_EXEC");
-        assert_ends(&judge_elf(&RULE, |elf, _| elf.file_type = 1), Outcome::Fail, "e_type 1");
+        assert_ends(&judge_elf(&RULE, |elf, _| elf.file_type = 4), Outcome::Fail, "e_type 4");
         assert_ends(
             &judge_elf(&RULE, |elf, _| {
                 elf.dynamic.clear();

@@ -1,11 +1,14 @@
 //! SW-ELF-RELRO: what the loader has filled in becomes read-only, all of it.
 
-use inspect::facts::{Elf, ElfSegment};
+use inspect::facts::{Elf, ElfSection, ElfSegment};
 
 use crate::rule::{Check, Judgement, Rule};
 use crate::{Policy, Subject};
 
+const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
+/// `PF_W`
+const WRITE: u32 = 2;
 const PT_GNU_RELRO: u32 = 0x6474_e552;
 const DT_PLTGOT: i64 = 3;
 /// `SHF_WRITE | SHF_ALLOC`
@@ -15,8 +18,10 @@ const PAGE: u64 = 4096;
 /// What is written only while loading.
 const COVERED: [&str; 7] =
     [".got", ".got.plt", ".dynamic", ".data.rel.ro", ".init_array", ".fini_array", ".preinit_array"];
-/// Where lazily bound functions are entered while the program runs.
+/// Where lazily bound functions are entered while the program runs; on processors whose linkers make one table of both,
+/// [`GOT`].
 const LAZY_TABLE: &str = ".got.plt";
+const GOT: &str = ".got";
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-RELRO",
@@ -75,11 +80,15 @@ fn written_while_loading(elf: &Elf, policy: &Policy) -> Vec<(String, u64, u64)> 
         section.flags & WRITE_ALLOC == WRITE_ALLOC
             && section.size > 0
             && COVERED.contains(&section.name.as_str())
-            && (policy.bind_now || section.name != LAZY_TABLE)
+            && (policy.bind_now || !is_bound_lazily(elf, section))
     });
     let mut parts: Vec<_> =
         sections.map(|section| (section.name.clone(), section.address, section.size)).collect();
-    let dynamic = elf.segments.iter().filter(|segment| segment.kind == PT_DYNAMIC);
+    // MIPS has it where nothing can be written anyway.
+    let dynamic = elf
+        .segments
+        .iter()
+        .filter(|segment| segment.kind == PT_DYNAMIC && is_writable(elf, segment.virtual_address));
     parts.extend(dynamic.map(|ElfSegment { virtual_address, memory_size, .. }| {
         ("PT_DYNAMIC".to_owned(), *virtual_address, *memory_size)
     }));
@@ -87,6 +96,26 @@ fn written_while_loading(elf: &Elf, policy: &Policy) -> Vec<(String, u64, u64)> 
     let table = elf.dynamic.iter().filter(|entry| entry.tag == DT_PLTGOT && policy.bind_now);
     parts.extend(table.map(|entry| ("DT_PLTGOT".to_owned(), entry.value, 3 * u64::from(elf.class / 8))));
     parts
+}
+
+/// Whether functions are entered into the section when they are first called: it is the table `DT_PLTGOT` points to, in
+/// a file without a `.got.plt`.
+fn is_bound_lazily(elf: &Elf, section: &ElfSection) -> bool {
+    if section.name != GOT || elf.sections.iter().any(|section| section.name == LAZY_TABLE) {
+        return section.name == LAZY_TABLE;
+    }
+    let holds = |address: u64| address.checked_sub(section.address).is_some_and(|from| from < section.size);
+    let pointed_to = elf.dynamic.iter().any(|entry| entry.tag == DT_PLTGOT && holds(entry.value));
+    pointed_to && super::elf_bind_now::tags(elf).is_empty()
+}
+
+/// Whether the address is loaded writable. What is in no segment is held to be: this must not hide anything.
+fn is_writable(elf: &Elf, address: u64) -> bool {
+    let mut loaded = elf.segments.iter().filter(|segment| {
+        let from = address.checked_sub(segment.virtual_address);
+        segment.kind == PT_LOAD && from.is_some_and(|from| from < segment.memory_size)
+    });
+    loaded.all(|segment| segment.flags & WRITE != 0)
 }
 
 #[cfg(test)]
@@ -126,6 +155,43 @@ mod tests {
         assert_ends(&writable(".got.plt", true), Outcome::Fail, ".got.plt at 0x13000");
         assert_ends(&writable(".got.plt", false), Outcome::Pass, "");
         assert_ends(&writable(".dynamic", false), Outcome::Fail, ".dynamic at 0x13000");
+    }
+
+    #[test]
+    fn one_table_of_both_kinds_stays_writable_as_long_as_functions_are_bound_into_it() {
+        let arm = |change: fn(&mut Elf)| {
+            judge_elf(&RULE, |elf, policy| {
+                elf.sections.push(section(".got", 1, 3, 0x13000, 0x3000, 0x174));
+                elf.dynamic.retain(|entry| ![DT_PLTGOT, 24, 30, 0x6fff_fffb].contains(&entry.tag));
+                elf.dynamic.push(dynamic(DT_PLTGOT, 0x13000));
+                policy.bind_now = false;
+                change(elf);
+            })
+        };
+        let fails = |judgement| assert_ends(&judgement, Outcome::Fail, ".got at 0x13000");
+        assert_ends(&arm(|_| ()), Outcome::Pass, "");
+        fails(arm(|elf| elf.dynamic.push(dynamic(24, 0))));
+        fails(arm(|elf| elf.dynamic.push(dynamic(30, 8))));
+        fails(arm(|elf| elf.dynamic.retain(|entry| entry.tag != DT_PLTGOT)));
+        fails(arm(|elf| elf.sections.push(section(".got.plt", 1, 3, 0x13174, 0x3174, 8))));
+    }
+
+    #[test]
+    fn a_dynamic_section_that_is_never_writable_needs_no_protection() {
+        let moved = |flags| {
+            judge_elf(&RULE, |elf, _| {
+                let dynamic = elf.segments.iter_mut().find(|segment| segment.kind == PT_DYNAMIC).unwrap();
+                dynamic.virtual_address = 0x40_0350;
+                elf.segments.push(segment(PT_LOAD, flags, 0, 0x40_0000, 0x1000));
+            })
+        };
+        assert_ends(&moved(4), Outcome::Pass, "");
+        assert_ends(&moved(6), Outcome::Fail, "PT_DYNAMIC at 0x400350");
+        let nowhere = judge_elf(&RULE, |elf, _| {
+            let dynamic = elf.segments.iter_mut().find(|segment| segment.kind == PT_DYNAMIC).unwrap();
+            dynamic.virtual_address = 0x40_0350;
+        });
+        assert_ends(&nowhere, Outcome::Fail, "PT_DYNAMIC at 0x400350");
     }
 
     #[test]

@@ -25,7 +25,7 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
 }
 
 /// `e_machine` of the ELF gABI, `Machine` of the PE/COFF specification.
-fn number(format: BinaryFormat, machine: Machine) -> u16 {
+pub(super) fn number(format: BinaryFormat, machine: Machine) -> u16 {
     match (format, machine) {
         (BinaryFormat::Elf, Machine::Aarch64) => 183,
         (BinaryFormat::Elf, Machine::X86_64) => 62,
