@@ -137,7 +137,6 @@ def lief_owner(note):
 def lief_pe(path):
     config = lief.PE.ParserConfig()
     config.parse_exceptions = config.parse_arm64x_binary = False
-    config.parse_signature = False
     binary = lief.PE.parse(path, config)
     if binary is None:
         raise ValueError("no binary")
@@ -179,18 +178,68 @@ def lief_pe(path):
                                    sum(1 for block in binary.relocations for entry in block.entries
                                        if number(entry.type) & 0xF != 0))],
         "debug": [lief_debug(entry) for entry in binary.debug],
-        "TLS": ["yes"] if binary.has_tls else [],
         "overlay": [words(len(binary.overlay))],
+        "resources": lief_resources(binary.resources, []) if binary.has_resources else [],
     }
+    tls = binary.tls
+    facts["TLS"] = [words(*tls.addressof_raw_data, tls.addressof_index, tls.addressof_callbacks)] if tls else []
+    facts["TLS callbacks"] = [words(callback) for callback in tls.callbacks] if tls else []
+    # It reads them from the end.
+    rich = binary.rich_header
+    facts["rich header"] = [words(e.id, e.build_id, e.count) for e in reversed(rich.entries)] if rich else []
+    facts["rich header key"] = [words(rich.key)] if rich else []
+    facts |= lief_signatures(binary)
     export = binary.get_export()
+    facts["exports with ordinals"] = sorted(
+        words(entry.ordinal, text(entry.name) or "-", lief_forwarder(entry)) for entry in export.entries
+    ) if export is not None else []
     facts["export name"] = [export.name] if export is not None else []
     facts["exports"] = sorted(text(entry.name) for entry in export.entries if entry.name) if export is not None else []
     config = binary.load_configuration
-    if config is None:
-        facts["load configuration"] = []
-    else:
-        facts["load configuration"] = [words(config.size, config.security_cookie or 0, config.guard_flags or 0)]
+    facts["load configuration"] = []
+    if config is not None:
+        integrity = config.code_integrity
+        values = [
+            config.size, config.dependent_load_flags, config.security_cookie, config.se_handler_table,
+            config.se_handler_count, config.guard_cf_check_function_pointer, config.guard_cf_dispatch_function_pointer,
+            config.guard_cf_function_table, config.guard_cf_function_count, config.guard_flags,
+            integrity and integrity.flags, integrity and integrity.catalog, config.guard_long_jump_target_count,
+            config.chpe_metadata_pointer, config.enclave_configuration_ptr, config.volatile_metadata_pointer,
+            config.guard_eh_continuation_table, config.guard_eh_continuation_count,
+            config.guard_xfg_check_function_pointer,
+        ]
+        facts["load configuration"] = [words(*(value or 0 for value in values))]
     return facts
+
+
+def lief_resources(node, above):
+    """Each resource's path, its place in the file, and its size."""
+    if node.is_data:
+        return [words("/".join(above), node.offset, len(node.content))]
+    children = ((child, f"'{text(child.name)}'" if child.has_name else f"{child.id:#x}") for child in node.childs)
+    return [leaf for child, name in children for leaf in lief_resources(child, above + [name])]
+
+
+def lief_signatures(binary):
+    """What the first signature says, the digest computed anew, and whether it holds whatever the day is."""
+    if not binary.has_signatures:
+        return {"signature": [], "Authenticode digest": [], "signature holds": []}
+    first = binary.signatures[0]
+    content = first.content_info
+    algorithm = str(content.digest_algorithm).split(".")[-1].lower().replace("_", "")
+    checks = lief.PE.Signature.VERIFICATION_CHECKS
+    return {
+        "signature": [words(algorithm, content.digest.hex(), len(first.certificates))],
+        "Authenticode digest": [binary.authentihash(content.digest_algorithm).hex()],
+        "signature holds": [str(binary.verify_signature(checks.SKIP_CERT_TIME)).split(".")[-1]],
+    }
+
+
+def lief_forwarder(entry):
+    if not entry.is_forwarded:
+        return "-"
+    information = entry.forward_information
+    return f"{information.library}.{information.function}"
 
 
 def lief_function(entry):
@@ -199,12 +248,12 @@ def lief_function(entry):
 
 def lief_debug(entry):
     pdb = text(entry.filename) if isinstance(entry, lief.PE.CodeViewPDB) else ""
-    return words(number(entry.type) & MASK, entry.timestamp, pdb or "-")
+    return words(number(entry.type) & MASK, entry.timestamp, entry.pointerto_rawdata, entry.sizeof_data, pdb or "-")
 
 
 def pefile_pe(path):
     pe = pefile.PE(path, fast_load=True, max_symbol_exports=1 << 20)
-    names = ["EXPORT", "IMPORT", "DELAY_IMPORT", "DEBUG", "TLS", "LOAD_CONFIG"]
+    names = ["EXPORT", "IMPORT", "BOUND_IMPORT", "DELAY_IMPORT", "DEBUG", "TLS", "LOAD_CONFIG", "RESOURCE"]
     pe.parse_data_directories([pefile.DIRECTORY_ENTRY[f"IMAGE_DIRECTORY_ENTRY_{name}"] for name in names])
     coff, optional = pe.FILE_HEADER, pe.OPTIONAL_HEADER
     facts = {
@@ -231,8 +280,10 @@ def pefile_pe(path):
         "export name": [],
         "exports": [],
         "exports with ordinals": [],
-        "TLS": ["yes"] if hasattr(pe, "DIRECTORY_ENTRY_TLS") else [],
+        "TLS": [],
         "load configuration": [],
+        "bound imports": [words(text(bound.name), bound.struct.TimeDateStamp)
+                          for bound in getattr(pe, "DIRECTORY_ENTRY_BOUND_IMPORT", [])],
         "debug": [pefile_debug(entry) for entry in getattr(pe, "DIRECTORY_ENTRY_DEBUG", [])],
     }
     for kind, attribute in (("", "DIRECTORY_ENTRY_IMPORT"), ("delayed ", "DIRECTORY_ENTRY_DELAY_IMPORT")):
@@ -249,17 +300,58 @@ def pefile_pe(path):
         facts["exports with ordinals"] = sorted(
             words(symbol.ordinal, text(symbol.name or b"-"), text(symbol.forwarder or b"-")) for symbol in export.symbols
         )
+    tls = getattr(pe, "DIRECTORY_ENTRY_TLS", None)
+    if tls is not None:
+        tls = tls.struct
+        facts["TLS"] = [words(tls.StartAddressOfRawData, tls.EndAddressOfRawData, tls.AddressOfIndex, tls.AddressOfCallBacks)]
+    rich = pe.parse_rich_header()
+    facts["rich header key"] = [words(int.from_bytes(rich["key"], "little"))] if rich else []
+    tools = zip(rich["values"][::2], rich["values"][1::2]) if rich else []
+    facts["rich header"] = [words(tool >> 16, tool & 0xFFFF, count) for tool, count in tools]
     config = getattr(pe, "DIRECTORY_ENTRY_LOAD_CONFIG", None)
     if config is not None:
-        config = config.struct
-        cookie, flags = getattr(config, "SecurityCookie", None), getattr(config, "GuardFlags", None)
-        facts["load configuration"] = [words(config.Size, cookie or 0, flags or 0)]
+        names = ["Size", "DependentLoadFlags", "SecurityCookie", "SEHandlerTable", "SEHandlerCount",
+                 "GuardCFCheckFunctionPointer", "GuardCFDispatchFunctionPointer", "GuardCFFunctionTable",
+                 "GuardCFFunctionCount", "GuardFlags", "CodeIntegrityFlags", "CodeIntegrityCatalog",
+                 "GuardLongJumpTargetCount", "CHPEMetadataPointer", "EnclaveConfigurationPointer",
+                 "VolatileMetadataPointer", "GuardEHContinuationTable", "GuardEHContinuationCount",
+                 "GuardXFGCheckFunctionPointer"]
+        facts["load configuration"] = [words(*(getattr(config.struct, name, None) or 0 for name in names))]
+    root = getattr(pe, "DIRECTORY_ENTRY_RESOURCE", None)
+    leaves = list(pefile_resources(root, [])) if root is not None else []
+    facts["resources"] = [words("/".join(path), pe.get_offset_from_rva(data.OffsetToData), data.Size) for path, data in leaves]
+    manifests = [pe.get_data(data.OffsetToData, data.Size) for path, data in leaves if path[0] == "0x18"]
+    facts["manifests"] = [manifest.decode("utf-8-sig", "replace").rstrip("\0") for manifest in manifests]
+    return facts | pefile_version(pe)
+
+
+def pefile_resources(directory, above):
+    for entry in directory.entries:
+        path = above + [f"'{entry.name}'" if entry.name is not None else f"{entry.id:#x}"]
+        if hasattr(entry, "directory"):
+            yield from pefile_resources(entry.directory, path)
+        else:
+            yield path, entry.data.struct
+
+
+def pefile_version(pe):
+    facts = {"version": [], "version strings": []}
+    fixed = getattr(pe, "VS_FIXEDFILEINFO", None)
+    if fixed:
+        fixed = fixed[0]
+        parts = [fixed.FileVersionMS, fixed.FileVersionLS, fixed.ProductVersionMS, fixed.ProductVersionLS]
+        parts = [half for part in parts for half in (part >> 16, part & 0xFFFF)]
+        facts["version"] = [words(*parts, fixed.FileFlags & fixed.FileFlagsMask, fixed.FileType)]
+    for info in (getattr(pe, "FileInfo", None) or [[]])[0]:
+        for table in getattr(info, "StringTable", []):
+            facts["version strings"] += [f"{text(table.LangID)} {text(key)}={text(value)}" for key, value in table.entries.items()]
     return facts
 
 
 def pefile_debug(entry):
     pdb = getattr(entry.entry, "PdbFileName", b"") if entry.entry else b""
-    return words(entry.struct.Type, entry.struct.TimeDateStamp, text(pdb.split(b"\0")[0]) or "-")
+    place = entry.struct.PointerToRawData, entry.struct.SizeOfData
+    return words(entry.struct.Type, entry.struct.TimeDateStamp, *place, text(pdb.split(b"\0")[0]) or "-")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 //! Differences that somebody settled by reading the bytes: who is right, and why. Each must still occur in a full run.
 
 use std::fs;
+use std::path::Path;
 
 use inspect::Facts;
-use inspect::facts::Binary;
+use inspect::facts::{Binary, Pe};
 
 use crate::Difference;
 
@@ -38,9 +39,74 @@ pub(crate) const KNOWN: &[Known] = &[
         },
     },
     Known {
+        reader: "objdump",
+        fact: "segments",
+        right: "ours, readelf, LIEF",
+        reason: "objdump prints `p_align` as a power of two and has none for 0, which means the same as 1 (gABI).",
+        undo: |difference| {
+            for segment in &mut difference.ours {
+                if let Some(start) = segment.strip_suffix(" 0x0") {
+                    *segment = format!("{start} 0x1");
+                }
+            }
+        },
+    },
+    Known {
+        reader: "objdump",
+        fact: "imports",
+        right: "ours, LIEF, pefile",
+        reason: "Entries of an import table of PE32+ have eight bytes; binutils 2.40 takes them for four in files for AArch64, so that the zeros of an \
+                 address end the list and ordinals are lost.",
+        undo: |difference| {
+            let Difference { path, ours, theirs, .. } = difference;
+            let is_for_aarch64 = || pe(path).is_some_and(|pe| pe.machine == 0xaa64);
+            if theirs.len() < ours.len() && is_for_aarch64() {
+                theirs.clone_from(ours);
+            }
+        },
+    },
+    Known {
+        reader: "objdump",
+        fact: "libraries",
+        right: "ours, LIEF, pefile",
+        reason: "objdump ends the list at a library whose name stands in another section than the import table: where delvewheel wrote a new name \
+                 into `.data`.",
+        undo: |difference| {
+            let Difference { ours, theirs, .. } = difference;
+            if ours.starts_with(theirs) {
+                theirs.clone_from(ours);
+            }
+        },
+    },
+    Known {
+        reader: "objdump",
+        fact: "base relocations",
+        right: "ours, LIEF",
+        reason: "objdump reads on to the end of `.reloc` behind the directory's end (0x1370 bytes), where the table of dynamic relocations stands that the \
+                 load configuration points to.",
+        undo: |difference| {
+            let counts = |facts: &[String]| -> Option<(u64, u64)> {
+                let (blocks, entries) = facts.first()?.split_once(' ')?;
+                let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok();
+                Some((number(blocks)?, number(entries)?))
+            };
+            let Difference { path, ours, theirs, .. } = difference;
+            let directory = pe(path).and_then(|pe| {
+                let directory = pe.directory(5)?;
+                Some(directory.size < pe.section_at(directory.address)?.virtual_size)
+            });
+            let more = counts(theirs)
+                .zip(counts(ours))
+                .is_some_and(|(theirs, ours)| theirs.0 > ours.0 && theirs.1 > ours.1);
+            if more && directory == Some(true) {
+                theirs.clone_from(ours);
+            }
+        },
+    },
+    Known {
         reader: "LIEF",
         fact: "notes",
-        right: "ours",
+        right: "ours, readelf",
         reason: "`n_descsz` is the size without padding (gABI): Go's build ID has 83 bytes. LIEF rounds it up to words.",
         undo: |difference| {
             for note in &mut difference.ours {
@@ -80,16 +146,48 @@ pub(crate) const KNOWN: &[Known] = &[
     },
     Known {
         reader: "LIEF",
+        fact: "exports with ordinals",
+        right: "ours, pefile",
+        reason: "The same: the name of a nameless export is what it forwards to, and it forwards to nothing.",
+        undo: |difference| {
+            for export in &mut difference.theirs {
+                let parts: Vec<_> = export.split(' ').collect();
+                if let [ordinal, target, "-"] = parts.as_slice() {
+                    let forwarded = format!("{ordinal} - {target}");
+                    if difference.ours.contains(&forwarded) {
+                        *export = forwarded;
+                    }
+                }
+            }
+            difference.theirs.sort();
+        },
+    },
+    Known {
+        reader: "LIEF",
+        fact: "resources",
+        right: "ours, pefile",
+        reason: "In trees of hundreds of resources LIEF leaves some out (206 of 637 in Wine's light.msstyles); each of them has a data entry of \
+                 its own inside the directory.",
+        undo: |difference| {
+            let Difference { ours, theirs, .. } = difference;
+            let mut all = ours.iter();
+            if ours.len() > 500 && theirs.iter().all(|resource| all.any(|ours| ours == resource)) {
+                theirs.clone_from(ours);
+            }
+        },
+    },
+    Known {
+        reader: "LIEF",
         fact: "overlay",
         right: "both",
         reason: "LIEF calls everything behind the last section an overlay. COFF symbols and certificates stand there, too, and ours counts only \
                  what no header accounts for.",
         undo: |difference| {
-            let bytes = fs::read(&difference.path).unwrap_or_default();
-            let Ok(Facts { binary: Binary::Pe(pe), .. }) = inspect::inspect(&bytes) else { return };
+            let Some(pe) = pe(&difference.path) else { return };
+            let size = fs::metadata(&difference.path).map_or(0, |about| about.len());
             let ends =
                 pe.sections.iter().map(|section| u64::from(section.raw_offset) + u64::from(section.raw_size));
-            let behind = (bytes.len() as u64).saturating_sub(ends.max().unwrap_or(0));
+            let behind = size.saturating_sub(ends.max().unwrap_or(0));
             let accounted = pe.certificate_size > 0 || pe.symbol_table_offset > 0;
             if accounted && difference.theirs == [format!("{behind:#x}")] {
                 difference.theirs.clone_from(&difference.ours);
@@ -137,6 +235,14 @@ pub(crate) const KNOWN: &[Known] = &[
         undo: is_of_debug_file,
     },
 ];
+
+/// Our facts of a PE file once more.
+fn pe(path: &Path) -> Option<Pe> {
+    match inspect::inspect(&fs::read(path).ok()?) {
+        Ok(Facts { binary: Binary::Pe(pe), .. }) => Some(*pe),
+        _ => None,
+    }
+}
 
 const WIDE_HASH: &str = "Words of `DT_HASH` have eight bytes on S/390, so that the second four are not the number of symbols; LIEF takes what \
                          comes behind the table for symbols.";

@@ -113,7 +113,12 @@ fn compare(corpus: &Corpus, batch: &[PathBuf], report: &mut Report) {
     let (elf, pe): (Vec<_>, Vec<_>) = batch.iter().cloned().partition(|path| corpora::is_elf(path));
     let mut readings = python::read(batch);
     if !elf.is_empty() {
-        readings.extend([readelf::read(&elf), eu_readelf::read(&elf), wheel::read(&elf, &ours)]);
+        readings.extend([
+            readelf::read(&elf),
+            eu_readelf::read(&elf),
+            objdump::read_elf(&elf),
+            wheel::read(&elf, &ours),
+        ]);
     }
     if !pe.is_empty() {
         readings.push(objdump::read(&pe));

@@ -1,7 +1,8 @@
 //! Our facts in the form that all readers' are brought into: names, and lists of texts. Numbers are hexadecimal.
 
 use inspect::facts::{
-    AbiTag, Binary, Elf, ElfImport, ElfLinkage, Facts, Pe, PeExport, PeFunction, PeImport, PeLinkage,
+    AbiTag, Binary, Elf, ElfImport, ElfLinkage, Facts, LoadConfig, Pe, PeExport, PeFunction, PeImport,
+    PeLinkage, ResourceName, Signature,
 };
 
 use crate::Table;
@@ -161,6 +162,8 @@ fn import(import: &ElfImport) -> String {
 
 pub(crate) fn pe(pe: &Pe, linkage: &PeLinkage, bytes: &[u8]) -> Table {
     let mut table = pe_header(pe, bytes);
+    table.extend(resources(pe));
+    table.extend(signature(pe, bytes));
     let mut put = |name: &str, texts: Vec<String>| table.insert(name.to_owned(), texts);
     for (name, delayed) in [("", false), ("delayed ", true)] {
         let libraries = pe.imports.iter().filter(|import| import.delayed == delayed);
@@ -177,14 +180,106 @@ pub(crate) fn pe(pe: &Pe, linkage: &PeLinkage, bytes: &[u8]) -> Table {
     put("exports with ordinals", sorted(exports));
     put("base relocations", vec![numbers!(pe.base_relocations.blocks, pe.base_relocations.entries)]);
     let debug = pe.debug.iter().map(|entry| {
-        format!("{} {}", numbers!(entry.kind, entry.timestamp), entry.pdb_path.as_deref().unwrap_or("-"))
+        let numbers = numbers!(entry.kind, entry.timestamp, entry.offset, entry.size);
+        format!("{numbers} {}", entry.pdb_path.as_deref().unwrap_or("-"))
     });
     put("debug", debug.collect());
-    put("TLS", if pe.tls.is_some() { vec!["yes".to_owned()] } else { Vec::new() });
-    let config = pe.load_config.iter();
-    let config = config.map(|config| numbers!(config.size, config.security_cookie, config.guard_flags));
-    put("load configuration", config.collect());
+    let tls = pe.tls.iter();
+    put(
+        "TLS",
+        tls.clone().map(|tls| numbers!(tls.data.0, tls.data.1, tls.index, tls.callbacks_address)).collect(),
+    );
+    put("TLS callbacks", tls.flat_map(|tls| &tls.callbacks).map(|callback| numbers!(callback)).collect());
+    put("load configuration", pe.load_config.iter().map(load_configuration).collect());
+    let rich = pe.rich_header.iter();
+    put("rich header key", rich.clone().map(|rich| numbers!(rich.key)).collect());
+    let tools = rich.flat_map(|rich| &rich.tools);
+    put("rich header", tools.map(|(product, build, count)| numbers!(product, build, count)).collect());
+    let bound = pe.bound_imports.iter();
+    put(
+        "bound imports",
+        bound.map(|bound| format!("{} {}", bound.library, numbers!(bound.timestamp))).collect(),
+    );
     put("overlay", vec![numbers!(pe.overlay_size)]);
+    table
+}
+
+fn load_configuration(config: &LoadConfig) -> String {
+    numbers!(
+        config.size,
+        config.dependent_load_flags,
+        config.security_cookie,
+        config.se_handler_table,
+        config.se_handler_count,
+        config.guard_check,
+        config.guard_dispatch,
+        config.guard_functions,
+        config.guard_function_count,
+        config.guard_flags,
+        config.code_integrity.0,
+        config.code_integrity.1,
+        config.long_jump_count,
+        config.hybrid_metadata,
+        config.enclave,
+        config.volatile_metadata,
+        config.eh_continuations,
+        config.eh_continuation_count,
+        config.extended_guard_check,
+    )
+}
+
+/// Resources, and what stands in the version resource and the manifests.
+fn resources(pe: &Pe) -> Table {
+    let mut table = Table::new();
+    let mut put = |name: &str, texts: Vec<String>| table.insert(name.to_owned(), texts);
+    let leaves = pe.resources.iter().flat_map(|resources| &resources.leaves);
+    let leaves = leaves.map(|leaf| {
+        let names = leaf.path.iter().map(|name| match name {
+            ResourceName::Number(number) => numbers!(number),
+            ResourceName::Text(text) => format!("'{text}'"),
+        });
+        let path = names.collect::<Vec<_>>().join("/");
+        format!("{path} {}", numbers!(pe.file_offset(leaf.address).unwrap_or(0), leaf.size))
+    });
+    put("resources", leaves.collect());
+    let version = pe.resources.iter().filter_map(|resources| resources.version.as_ref());
+    let fixed = version.clone().map(|version| {
+        let ([a, b, c, d], [e, f, g, h]) = (version.file_version, version.product_version);
+        numbers!(a, b, c, d, e, f, g, h, version.flags, version.file_type)
+    });
+    put("version", fixed.collect());
+    let strings = version.flat_map(|version| &version.strings);
+    put(
+        "version strings",
+        strings.map(|string| format!("{} {}={}", string.language, string.key, string.value)).collect(),
+    );
+    let manifests = pe.resources.iter().flat_map(|resources| &resources.manifests);
+    put("manifests", manifests.map(|manifest| manifest.text.clone()).collect());
+    table
+}
+
+/// The first signature: what it says, the digest computed anew, and whether the keys in it made it.
+fn signature(pe: &Pe, bytes: &[u8]) -> Table {
+    let mut table = Table::new();
+    let mut put = |name: &str, texts: Vec<String>| table.insert(name.to_owned(), texts);
+    let signature = pe.certificates.iter().find_map(|certificate| certificate.signature.as_ref());
+    let says = |signature: &Signature| {
+        let digest = hexadecimal(&signature.digest);
+        format!("{} {digest} {}", signature.algorithm, numbers!(signature.certificates.len()))
+    };
+    put("signature", signature.map(says).into_iter().collect());
+    let digest = signature.and_then(|_| inspect::pe_authenticode_digest(bytes, pe));
+    put("Authenticode digest", digest.iter().map(|digest| hexadecimal(digest)).collect());
+    let holds = signature.map(|signature| {
+        let check = inspect::pe_signature_check(bytes, pe);
+        let signed = check.and_then(|check| check.signed_by_signer) == Some(true);
+        match (digest.as_ref() == Some(&signature.digest), signature.content_signed == Some(true) && signed) {
+            (true, true) => "OK",
+            (false, _) => "BAD_DIGEST",
+            (true, false) => "BAD_SIGNATURE",
+        }
+    });
+    put("signature holds", holds.map(str::to_owned).into_iter().collect());
     table
 }
 

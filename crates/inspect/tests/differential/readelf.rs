@@ -166,7 +166,7 @@ fn decimal(text: &str) -> String {
     text.parse::<u64>().map_or("?".to_owned(), |number| format!("{number:#x}"))
 }
 
-fn hexadecimal(text: &str) -> String {
+pub(crate) fn hexadecimal(text: &str) -> String {
     u64::from_str_radix(text.trim_start_matches("0x"), 16)
         .map_or("?".to_owned(), |number| format!("{number:#x}"))
 }
@@ -195,7 +195,7 @@ pub(crate) fn segments(text: &str) -> Vec<String> {
         .collect()
 }
 
-fn segment_type(name: &str) -> String {
+pub(crate) fn segment_type(name: &str) -> String {
     let number: u32 = match name {
         "NULL" => 0,
         "LOAD" => 1,
