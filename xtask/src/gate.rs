@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use artifact::{Artifact, Digest, Fault, FaultKind, Finding, Finished, Outcome, Report, Target};
+use artifact::{Artifact, Digest, Fault, FaultKind, Finding, Finished, Outcome, READABLE, Report, Target};
 use inputs::Input;
 use inspect::facts::{Binary, Facts};
 use package::Archive;
@@ -82,6 +82,13 @@ pub(crate) fn unreadable<K: FaultKind>(path: &str, error: &Fault<K>) -> Report {
         waived: None,
     };
     Report { subject: None, path: path.to_owned(), findings: vec![finding] }
+}
+
+/// The failure that a report is where a part of the file could not be read: cut off, past its end, beyond a cap.
+pub(crate) fn unreadable_part(report: &Report) -> Option<Failure> {
+    let finding = report.findings.iter().find(|finding| finding.rule == READABLE && finding.refuses())?;
+    let sentence = format!("{} cannot be read whole, see {READABLE}", report.path);
+    Some(Failure::Unreadable(Message::new(sentence, &*finding.fix)))
 }
 
 pub(crate) fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {

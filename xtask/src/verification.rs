@@ -166,7 +166,7 @@ fn today() -> Result<Date, Failure> {
     Ok(Date::of_seconds(seconds))
 }
 
-/// The report about an item, and the failure that it is where nothing of it could be read.
+/// The report about an item, and the failure that it is where a part of it could not be read.
 fn judged(
     item: &Item,
     choice: &Choice,
@@ -191,7 +191,8 @@ fn judged(
         report.findings.extend(older.regressions(&subject, &args.paths, &policy));
     }
     choice.file.waivers.apply(&mut report, Some(target));
-    Ok((report, None))
+    let unreadable = gate::unreadable_part(&report);
+    Ok((report, unreadable))
 }
 
 /// The commit time in the manifest.json beside a released file: the one stamp its programs may carry.

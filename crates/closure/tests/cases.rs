@@ -10,7 +10,7 @@ use support::{INTERPRETER, Root, sentences};
 
 /// Case 19 of the verification anchors: private libraries beside the program.
 #[test]
-fn private_libraries_are_found_from_where_the_program_stands() {
+fn case_19_private_libraries_are_found_from_where_the_program_stands() {
     let root = Root::new();
     let library = root.library("/opt/app/lib/libprivate.so.1", "int work(void) { return 1; }", &[]);
     let path = ["-Wl,-rpath,$ORIGIN/../lib"];
@@ -163,7 +163,7 @@ fn who_asks_without_a_version_gets_the_oldest_or_the_only_default() {
 
 /// Case 19 of the verification anchors: what is weak may stay open.
 #[test]
-fn weak_symbols_may_stay_open() {
+fn case_19_weak_symbols_may_stay_open() {
     let root = Root::new();
     let source = "__attribute__((weak)) int optional(void); void _start(void) { if (optional) optional(); }";
     let library = root.library("/lib/liby.so", "int y;", &[]);
@@ -303,7 +303,7 @@ fn musl_searches_its_own_way_and_is_one_file() {
 
 /// Case 18 of the verification anchors: mangled names, two libraries below libstdc++, versions of three families.
 #[test]
-fn a_cpp_program_finds_all_of_libstdcpp() {
+fn case_18_a_cpp_program_finds_all_of_libstdcpp() {
     let root = Root::new();
     let source = "#include <iostream>\n#include <stdexcept>\n#include <string>\n
         int main(int n, char **) { std::string s(n, 'x'); if (n > 3) throw std::runtime_error(s); std::cout << s; }";

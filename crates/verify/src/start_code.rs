@@ -2,7 +2,8 @@
 //!
 //! A static PIE has no loader: its own first instructions must walk the relocation table and compare every entry's
 //! type with `R_<machine>_RELATIVE`, before anything else runs. musl's `rcrt1.o` brings such code, `crt1.o` does not;
-//! headers, relocations and flags of the two results are alike (measured), and the second crashes at start.
+//! headers, relocations and flags of the two results are alike (measured), and the second crashes at start. So it is with
+//! glibc's two, whose `_dl_relocate_static_pie` runs late, and does nothing where it is that of `crt1.o`.
 //! So the code that can be reached from the entry point, without jumps through memory, is searched for the compare.
 
 use std::collections::{HashSet, VecDeque};
@@ -18,11 +19,14 @@ const R_X86_64_RELATIVE: u64 = 8;
 const R_AARCH64_RELATIVE: u32 = 0x403;
 /// musl takes a relocation's type out of its entry with this mask (`R_TYPE` in `ldso/dlstart.c`).
 const TYPE_MASK: u64 = 0x7fff_ffff;
+/// glibc has no mask: `elf_machine_rela` compares with this type first (`sysdeps/x86_64/dl-machine.h`).
+const R_X86_64_RELATIVE64: u64 = 38;
 /// On x86-64 the type is 8, a number many programs compare with: it counts so many instructions after the mask.
 const AFTER_MASK: u8 = 8;
 
-/// How many instructions are looked at. musl's compare is among the first 200.
-const INSTRUCTIONS: usize = 1024;
+/// How many instructions are looked at. musl's compare is among the first 200; glibc, which reads tunables and the
+/// processor's features before, has it among the first 35,000 in this order.
+const INSTRUCTIONS: usize = 1 << 16;
 
 /// What the start code does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub(crate) enum StartCode {
     Relocates(u64),
     /// No reachable instruction does; how many were looked at.
     DoesNotRelocate(usize),
+    /// None of so many does, and more can be reached.
+    GoesOn(usize),
     /// The entry point is not in executable file contents.
     NoCode,
     /// A processor whose instructions are not known here.
@@ -48,13 +54,14 @@ pub(crate) fn follow(elf: &Elf, bytes: &[u8]) -> StartCode {
     // Breadth first: what runs early is found early, whatever big function is called later.
     let mut waiting = VecDeque::from([(elf.entry, 0_u8)]);
     while let Some((address, masked)) = waiting.pop_front() {
-        if seen.len() >= INSTRUCTIONS {
-            break;
-        }
         let Some(code) = code_at(elf, bytes, address) else { continue };
-        if !seen.insert(address) {
+        if seen.contains(&address) {
             continue;
         }
+        if seen.len() >= INSTRUCTIONS {
+            return StartCode::GoesOn(seen.len());
+        }
+        seen.insert(address);
         let Some(step) = step(code, address) else { continue };
         if step.kind == Kind::ComparesWithRelative || (step.kind == Kind::ComparesAfterMask && masked > 0) {
             return StartCode::Relocates(address);
@@ -78,7 +85,7 @@ enum Kind {
     ComparesWithRelative,
     /// Compares with a number that is the relative relocation type where the mask came before.
     ComparesAfterMask,
-    /// Takes the type out of a relocation entry, or loads the mask that will.
+    /// Takes the type out of a relocation entry, loads the mask that will, or compares it with a rarer type.
     Masks,
     Other,
 }
@@ -148,7 +155,9 @@ fn x86_64_step(code: &[u8], address: u64) -> Option<Step> {
         FlowControl::XbeginXabortXend | FlowControl::Exception => [None, None],
     };
     let kind = match immediate(&instruction) {
-        Some((Mnemonic::And | Mnemonic::Mov, TYPE_MASK)) => Kind::Masks,
+        Some((Mnemonic::And | Mnemonic::Mov, TYPE_MASK) | (Mnemonic::Cmp, R_X86_64_RELATIVE64)) => {
+            Kind::Masks
+        }
         Some((Mnemonic::Cmp, R_X86_64_RELATIVE)) => Kind::ComparesAfterMask,
         _ => Kind::Other,
     };
@@ -237,6 +246,18 @@ mod tests {
         let code =
             [0x31, 0xed, 0xe8, 1, 0, 0, 0, 0xf4, 0x81, 0xe1, 0xff, 0xff, 0xff, 0x7f, 0x48, 0x83, 0xf9, 8];
         assert_eq!(follow(&program(EM_X86_64, &code), &code), StartCode::Relocates(0x100e));
+        // cmp rdx, 38; je +6; cmp rdx, 8
+        let code = [0x48, 0x83, 0xfa, 38, 0x74, 6, 0x48, 0x83, 0xfa, 8];
+        assert_eq!(follow(&program(EM_X86_64, &code), &code), StartCode::Relocates(0x1006));
+    }
+
+    #[test]
+    fn code_that_goes_on_for_long_is_not_said_to_lack_anything() {
+        let nop = 0xd503_201f;
+        let mut code = aarch64(&vec![nop; INSTRUCTIONS]);
+        assert_eq!(follow(&program(EM_AARCH64, &code), &code), StartCode::DoesNotRelocate(INSTRUCTIONS));
+        code.extend(aarch64(&[nop]));
+        assert_eq!(follow(&program(EM_AARCH64, &code), &code), StartCode::GoesOn(INSTRUCTIONS));
     }
 
     #[test]

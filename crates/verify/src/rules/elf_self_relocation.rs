@@ -49,6 +49,12 @@ fn check(elf: &Elf, subject: &Subject, policy: &Policy) -> Judgement {
             );
             Judgement::fail(observed, EXPECTED)
         }
+        StartCode::GoesOn(count) => {
+            let observed = format!(
+                "none of the first {count} instructions from the entry point {entry:#x} looks at a relocation"
+            );
+            Judgement::cannot_tell(observed, EXPECTED)
+        }
         StartCode::NoCode => {
             Judgement::cannot_tell(format!("no code at the entry point {entry:#x}"), EXPECTED)
         }

@@ -51,7 +51,7 @@ fn what_a_device_lacks_is_named_with_who_needs_it() {
 
 /// Case 19 of the verification anchors: symbols that the program which loads a plug-in supplies.
 #[test]
-fn a_plug_in_may_lack_what_its_host_supplies_where_the_policy_says_so() {
+fn case_19_a_plug_in_may_lack_what_its_host_supplies_where_the_policy_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let (source, plug_in) = (folder.path().join("plug-in.c"), folder.path().join("plug-in.so"));
     fs::write(&source, "int host_call(int); int plug_in(void) { return host_call(1); }").unwrap();

@@ -1,5 +1,7 @@
 //! The gate on real files: small ones in `fixtures/`, and the same with one field changed.
 
+mod cases;
+mod cases_elf;
 mod cases_pe;
 mod closure;
 mod independent;

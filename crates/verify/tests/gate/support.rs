@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use artifact::Target;
-use seaworthy_verify::{ControlFlow, Policy, Requirement, Secret, SysrootPolicy};
+use artifact::{Finding, Outcome, Target};
+use seaworthy_verify::{ControlFlow, Policy, Requirement, Secret, Subject, SysrootPolicy, rules, verify};
 
 /// A passing file of `fixtures/`, see `make.sh` there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +147,21 @@ pub(crate) fn read(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// What `rule` says about a file.
+pub(crate) fn finding(bytes: &[u8], policy: &Policy, rule: &str) -> Finding {
+    let facts = inspect::inspect(bytes).expect("the headers can be read");
+    let report = verify(&Subject { path: "case", bytes, facts: &facts }, policy);
+    assert_eq!(report.findings.len(), rules().len());
+    report.findings.into_iter().find(|finding| finding.rule == rule).expect("the rule exists")
+}
+
+/// Panics unless `rule` ended so and saw something with `words` in it.
+#[track_caller]
+pub(crate) fn assert_answer(bytes: &[u8], policy: &Policy, rule: &str, outcome: Outcome, words: &str) {
+    let finding = finding(bytes, policy, rule);
+    assert!(finding.outcome == outcome && finding.observed.contains(words), "{finding:#?}");
+}
+
 // ---- Any file ----------------------------------------------------------------------------------------------------
 
 pub(crate) fn number(bytes: &[u8], offset: usize, size: usize) -> u64 {
@@ -187,6 +202,7 @@ pub(crate) const E_FLAGS: usize = 48;
 pub(crate) const PT_LOAD: u64 = 1;
 pub(crate) const PT_DYNAMIC: u64 = 2;
 pub(crate) const PT_NOTE: u64 = 4;
+pub(crate) const PT_PHDR: u64 = 6;
 pub(crate) const PT_GNU_STACK: u64 = 0x6474_e551;
 pub(crate) const PT_GNU_RELRO: u64 = 0x6474_e552;
 pub(crate) const P_FLAGS: usize = 4;
