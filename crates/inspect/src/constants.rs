@@ -61,6 +61,7 @@ pub(crate) mod elf {
     pub(crate) const DF_1_NOW: u64 = 1;
     pub(crate) const DF_1_PIE: u64 = 0x800_0000;
     pub(crate) const VER_FLG_WEAK: u16 = 2;
+    pub(crate) const EM_MIPS: u16 = 8;
     pub(crate) const EM_S390: u16 = 22;
     pub(crate) const EM_ALPHA: u16 = 0x9026;
     pub(crate) const VER_NDX_GLOBAL: u16 = 1;

@@ -53,8 +53,7 @@ fn look(
     let (Some(address), Some(info)) = (image.word(entry), image.word(entry + image.word_size())) else {
         return;
     };
-    // MIPS64 alone lays the two parts out differently; its types are then wrong, the addresses are not.
-    let (symbol, kind) = if image.wide { (info >> 32, info as u32) } else { (info >> 8, info as u32 & 0xff) };
+    let (symbol, kind) = parts(image, elf.machine, info);
     // `R_…_NONE` writes nothing; it is 0 on every processor.
     if kind == 0 {
         return;
@@ -75,9 +74,39 @@ fn look(
     }
 }
 
+/// The symbol's index and the type in `r_info`.
+fn parts(image: Image<'_>, machine: u16, info: u64) -> (u64, u32) {
+    match (image.wide, machine, image.bytes.big_endian) {
+        // MIPS64 has a word for the symbol and, behind it, one byte each for a second symbol and three types: the last is
+        // the first to be applied, in either byte order.
+        (true, constants::EM_MIPS, false) => (info & 0xffff_ffff, (info >> 56) as u32),
+        (true, constants::EM_MIPS, true) => (info >> 32, info as u32 & 0xff),
+        (true, _, _) => (info >> 32, info as u32),
+        (false, _, _) => (info >> 8, info as u32 & 0xff),
+    }
+}
+
 fn name(image: Image<'_>, elf: &Elf, tables: &Tables, index: u64, survey: &mut Survey) -> Option<String> {
     let (start, _) = image.locate(elf, tables.symbols?)?;
     let size = if image.wide { 24 } else { 16 };
     let offset = start.checked_add(index.checked_mul(size)?)?;
     tables.text(image, survey, "relocations", image.bytes.u32(offset)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::Bytes;
+
+    #[test]
+    fn relocations_of_mips64_keep_symbol_and_type_where_no_other_processor_does() {
+        // Symbol 0, R_MIPS_REL32 (3) and then R_MIPS_64 (18): what a file of MIPS64 has most of.
+        let stored = [0, 0, 0, 0, 0, 0, 18, 3];
+        let image = |big_endian| Image { bytes: Bytes { data: &stored, big_endian }, wide: true };
+        for big_endian in [false, true] {
+            let image = image(big_endian);
+            assert_eq!(parts(image, constants::EM_MIPS, image.word(0).unwrap()), (0, 3));
+        }
+        assert_eq!(parts(image(false), 62, 0x7_0000_0008), (7, 8));
+    }
 }

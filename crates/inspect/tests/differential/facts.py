@@ -4,6 +4,7 @@ Reads one path a line from standard input and writes one JSON object a line: pat
 each a list of texts, or the reason why there are none. main.rs says what each fact is.
 """
 
+import calendar
 import json
 import sys
 import warnings
@@ -119,11 +120,26 @@ def lief_elf(path):
     facts["imports"], facts["exports"] = sorted(imports), sorted(exports)
     facts["symbols"] = [words(len(binary.symtab_symbols))]
     packed = sum(1 for r in binary.dynamic_relocations if r.encoding == lief.ELF.Relocation.ENCODING.RELR)
+    facts["text relocations"] = [words(lief_text_relocations(binary, entries))]
     facts["relocations"] = [words(len(binary.dynamic_relocations) - packed + len(binary.pltgot_relocations))]
     facts["notes"] = sorted({words(lief_owner(note), note.original_type, len(note.description)) for note in binary.notes})
     build_ids = [note for note in binary.notes if note.type == lief.ELF.Note.TYPE.GNU_BUILD_ID]
     facts["build ID"] = [bytes(build_ids[0].description).hex()] if build_ids else []
     return facts
+
+
+def lief_text_relocations(binary, entries):
+    """How many relocations write into memory that is not writable, in a file that says that it has some."""
+    tags = lief.ELF.DynamicEntry.TAG
+    announced = any(e.tag == tags.TEXTREL or e.tag == tags.FLAGS and e.value & 4 for e in entries)
+    if not announced:
+        return 0
+    loads = [s for s in binary.segments if s.type == lief.ELF.Segment.TYPE.LOAD]
+    fixed = [s for s in loads if not s.raw_flags & 2]
+    inside = lambda address: any(s.virtual_address <= address < s.virtual_address + s.virtual_size for s in fixed)
+    plain = [r for r in binary.dynamic_relocations if r.encoding != lief.ELF.Relocation.ENCODING.RELR]
+    every = plain + list(binary.pltgot_relocations)
+    return sum(1 for r in every if number(r.type) & 0xFFFF != 0 and inside(r.address))
 
 
 def lief_owner(note):
@@ -178,6 +194,11 @@ def lief_pe(path):
                                    sum(1 for block in binary.relocations for entry in block.entries
                                        if number(entry.type) & 0xF != 0))],
         "debug": [lief_debug(entry) for entry in binary.debug],
+        "PDB": [words(bytes(entry.signature).hex(), entry.age) for entry in binary.debug if isinstance(entry, lief.PE.CodeViewPDB)],
+        "reproducible build's hash": [bytes(entry.hash).hex() for entry in binary.debug
+                                      if isinstance(entry, lief.PE.Repro) and len(entry.hash)],
+        "extended DLL characteristics": [words(number(entry.ex_characteristics)) for entry in binary.debug
+                                         if isinstance(entry, lief.PE.ExDllCharacteristics)],
         "overlay": [words(len(binary.overlay))],
         "resources": lief_resources(binary.resources, []) if binary.has_resources else [],
     }
@@ -223,13 +244,17 @@ def lief_resources(node, above):
 def lief_signatures(binary):
     """What the first signature says, the digest computed anew, and whether it holds whatever the day is."""
     if not binary.has_signatures:
-        return {"signature": [], "Authenticode digest": [], "signature holds": []}
+        return {"signature": [], "certificates": [], "Authenticode digest": [], "signature holds": []}
     first = binary.signatures[0]
     content = first.content_info
     algorithm = str(content.digest_algorithm).split(".")[-1].lower().replace("_", "")
     checks = lief.PE.Signature.VERIFICATION_CHECKS
     return {
         "signature": [words(algorithm, content.digest.hex(), len(first.certificates))],
+        "certificates": [
+            words(bytes(c.serial_number).hex(), calendar.timegm(tuple(c.valid_from)), calendar.timegm(tuple(c.valid_to)))
+            for c in first.certificates
+        ],
         "Authenticode digest": [binary.authentihash(content.digest_algorithm).hex()],
         "signature holds": [str(binary.verify_signature(checks.SKIP_CERT_TIME)).split(".")[-1]],
     }

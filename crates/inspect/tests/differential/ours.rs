@@ -108,6 +108,8 @@ pub(crate) fn elf(elf: &Elf, linkage: &ElfLinkage) -> Table {
     put("package", elf.marks.package.iter().cloned().collect());
     put("build ID", elf.build_id.iter().map(|id| hexadecimal(id)).collect());
     put("comments", elf.comments.clone());
+    put("debug link", elf.debug_link.iter().cloned().collect());
+    put("text relocations", vec![numbers!(elf.marks.text_relocations.count)]);
     let floor = elf.versions_needed.iter().flat_map(|need| &need.versions);
     let floor = floor.filter_map(|version| crate::wheel::glibc(&version.name)).max();
     put("glibc floor", floor.iter().map(|(major, minor)| format!("{major}.{minor}")).collect());
@@ -184,6 +186,14 @@ pub(crate) fn pe(pe: &Pe, linkage: &PeLinkage, bytes: &[u8]) -> Table {
         format!("{numbers} {}", entry.pdb_path.as_deref().unwrap_or("-"))
     });
     put("debug", debug.collect());
+    let debug = || pe.debug.iter();
+    let pdb = debug()
+        .filter_map(|entry| Some(format!("{} {}", hexadecimal(&entry.signature), numbers!(entry.age?))));
+    put("PDB", pdb.collect());
+    let hashes = debug().filter(|entry| !entry.hash.is_empty()).map(|entry| hexadecimal(&entry.hash));
+    put("reproducible build's hash", hashes.collect());
+    let extended = debug().filter_map(|entry| entry.extended_dll_characteristics);
+    put("extended DLL characteristics", extended.map(|flags| numbers!(flags)).collect());
     let tls = pe.tls.iter();
     put(
         "TLS",
@@ -268,6 +278,12 @@ fn signature(pe: &Pe, bytes: &[u8]) -> Table {
         format!("{} {digest} {}", signature.algorithm, numbers!(signature.certificates.len()))
     };
     put("signature", signature.map(says).into_iter().collect());
+    let certificates = signature.iter().flat_map(|signature| &signature.certificates);
+    let certificates = certificates.map(|certificate| {
+        let (from, to) = certificate.validity;
+        format!("{} {}", hexadecimal(&certificate.serial), numbers!(from, to))
+    });
+    put("certificates", certificates.collect());
     let digest = signature.and_then(|_| inspect::pe_authenticode_digest(bytes, pe));
     put("Authenticode digest", digest.iter().map(|digest| hexadecimal(digest)).collect());
     let holds = signature.map(|signature| {

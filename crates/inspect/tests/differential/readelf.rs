@@ -15,7 +15,7 @@ pub(crate) fn read(files: &[PathBuf]) -> Reading {
     let shell = Shell::new().unwrap();
     // An archive member's name in the output would be ambiguous for one file: `-H` prints none, so one is named twice.
     let first = &files[0];
-    let text = cmd!(shell, "readelf -hldVnSW --dyn-syms -p .comment {first} {files...}")
+    let text = cmd!(shell, "readelf -hldVnSW --dyn-syms -p .comment -p .gnu_debuglink {first} {files...}")
         .env("LC_ALL", "C")
         .quiet()
         .ignore_status()
@@ -76,7 +76,8 @@ fn table(text: &str) -> Table {
     };
     put("GNU properties", vec![after(" Properties: ").join(", ")]);
     put("package", after("Packaging Metadata: ").iter().take(1).map(|text| (*text).to_owned()).collect());
-    put("comments", comments(text));
+    put("comments", dumped(text, ".comment"));
+    put("debug link", dumped(text, ".gnu_debuglink").into_iter().take(1).collect());
     table
 }
 
@@ -338,10 +339,14 @@ pub(crate) fn build_id(text: &str) -> Vec<String> {
     id.map(|(_, id)| id.trim().to_owned()).into_iter().collect()
 }
 
-/// `  [     0]  GCC: (Debian 12.2.0-14) 12.2.0`
-fn comments(text: &str) -> Vec<String> {
-    let Some((_, rest)) = text.split_once("String dump of section '.comment':\n") else { return Vec::new() };
-    let lines = rest.lines().take_while(|line| line.starts_with("  ["));
+/// The texts of a section: `  [     0]  GCC: (Debian 12.2.0-14) 12.2.0`
+fn dumped(text: &str, section: &str) -> Vec<String> {
+    let title = format!("String dump of section '{section}':\n");
+    let lines = text
+        .split_once(&title)
+        .map_or("", |(_, rest)| rest)
+        .lines()
+        .take_while(|line| line.starts_with("  ["));
     lines.filter_map(|line| Some(line.split_once("]  ")?.1.to_owned())).collect()
 }
 

@@ -11,11 +11,11 @@ use xshell::{Shell, cmd};
 use crate::known::{self, KNOWN, Known, MENDED};
 use crate::{Corpus, Difference, Table};
 
-/// Files and facts that a reader was compared over, and how many of them differed.
+/// Facts that a reader was compared over, how many of them say more than that there is nothing, and how many differed.
 #[derive(Clone, Copy, Default)]
 struct Count {
-    files: usize,
     facts: usize,
+    filled: usize,
     differences: usize,
 }
 
@@ -37,13 +37,11 @@ impl Report {
     }
 
     pub(crate) fn compared(&mut self, corpus: &Corpus, reader: &'static str, facts: &Table) {
-        let count = self.by_corpus.entry((corpus.name.clone(), reader)).or_default();
-        count.files += 1;
-        count.facts += facts.len();
-        for fact in facts.keys() {
+        self.by_corpus.entry((corpus.name.clone(), reader)).or_default().facts += facts.len();
+        for (fact, texts) in facts {
             let count = self.by_fact.entry((fact.clone(), reader)).or_default();
-            count.files += 1;
             count.facts += 1;
+            count.filled += usize::from(texts.iter().any(|text| !text.is_empty() && text != "0x0"));
         }
     }
 
@@ -69,7 +67,7 @@ impl Report {
         for (ours, theirs) in [(&mut self.by_corpus, other.by_corpus), (&mut self.by_fact, other.by_fact)] {
             for (key, count) in theirs {
                 let sum = ours.entry(key).or_default();
-                sum.files += count.files;
+                sum.filled += count.filled;
                 sum.facts += count.facts;
                 sum.differences += count.differences;
             }
@@ -162,9 +160,9 @@ impl Report {
     }
 
     fn facts(&self, text: &mut String) {
-        text.push_str("\n## Facts\n\n| Fact | Reader | Files | Disagreements |\n|---|---|---:|---:|\n");
-        for ((fact, reader), Count { facts, differences, .. }) in &self.by_fact {
-            let _ = writeln!(text, "| {fact} | {reader} | {facts} | {differences} |");
+        text.push_str("\n## Facts\n\n| Fact | Reader | Files | Files that have it | Disagreements |\n|---|---|---:|---:|---:|\n");
+        for ((fact, reader), Count { facts, filled, differences }) in &self.by_fact {
+            let _ = writeln!(text, "| {fact} | {reader} | {facts} | {filled} | {differences} |");
         }
     }
 }
