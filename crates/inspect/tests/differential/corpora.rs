@@ -28,7 +28,7 @@ const LOCAL: [Local; 3] = [
     Local {
         name: "Debian amd64, the machine's root",
         folders: &["/usr/bin", "/usr/sbin", "/usr/lib", "/usr/libexec"],
-        sample: 150,
+        sample: 100,
         least: 300,
         package: "binutils",
     },
@@ -49,7 +49,7 @@ const LOCAL: [Local; 3] = [
 ];
 
 const WINE: &str = "Wine of the x86_64-windows image";
-const WINE_SAMPLE: usize = 100;
+const WINE_SAMPLE: usize = 60;
 /// What `ci/corpora` fetches, one package a line.
 const TABLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../ci/corpora.tsv"));
 
