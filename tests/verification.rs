@@ -99,6 +99,26 @@ fn what_an_update_lost_is_told_beside_what_it_was() {
     refused(&checkout.run(&["verify", FILE, "--against", "nothing"]), 2, &["nothing"]);
 }
 
+/// What `finish.merge-sections` costs is named: constants, and the tables that calls go through, become executable.
+#[test]
+fn constants_that_were_merged_into_code_are_named() {
+    let checkout = Checkout::of_head("merged");
+    let config = fs::read_to_string(checkout.path().join("release.toml")).unwrap();
+    checkout
+        .write("release.toml", &format!("{config}\n[finish]\nmerge-sections = {{ '.rdata' = '.text' }}\n"));
+    checkout.commit("merge sections");
+    // Linked by lld-link, whose `.rdata` lies right behind `.text` and holds the imports.
+    let name = "x86_64-hardened.exe";
+    let program = format!("crates/verify/tests/fixtures/{name}");
+    let finish = ["finish", "-t", "x86_64-windows", "--out", "merged", &program];
+    refused(&checkout.run(&finish), 0, &["merge-sections", ".rdata into .text"]);
+    let merged = format!("merged/{name}");
+    let told =
+        ["SW-PE-EXECUTABLE-IMPORTS", "imports in `.text`", "import addresses in `.text`", "merge-sections"];
+    refused(&checkout.run(&["verify", "--preset", "distro", &merged]), 1, &told);
+    refused(&checkout.run(&["verify", "--preset", "distro", &program]), 0, &[]);
+}
+
 #[test]
 fn a_rule_explains_itself_and_an_unknown_one_names_its_neighbour() {
     let checkout = Checkout::of_head("explain");
