@@ -119,22 +119,52 @@ fn owner(folder: &Path) -> String {
     format!("{}:{}", about.uid(), about.gid())
 }
 
-/// What mingw links of a small program: console, GUI without symbols, and a DLL.
+/// What few programs of others have: text relocations, packed relocations, static PIE; and what mingw links: console, GUI
+/// without symbols, a DLL, and the first of them signed.
 fn linked(folder: &Path) -> Corpus {
     let shell = Shell::new().unwrap();
     fs::create_dir(folder).unwrap();
-    let source = folder.join("program.c");
-    fs::write(&source, "#include <windows.h>\nint main(void) { Sleep(1); return GetTickCount() == 0; }\n__declspec(dllexport) int answer(void) { return 42; }\n").unwrap();
-    for (name, options) in
-        [("console.exe", vec![]), ("gui.exe", vec!["-mwindows", "-s"]), ("library.dll", vec!["-shared"])]
-    {
-        let out = folder.join(name);
-        cmd!(shell, "x86_64-w64-mingw32-gcc -O1 -g {options...} -o {out} {source}")
-            .quiet()
-            .run()
-            .expect("mingw links: apt-get install gcc-mingw-w64-x86-64");
+    let windows = folder.join("program.c");
+    fs::write(&windows, "#include <windows.h>\nint main(void) { Sleep(1); return GetTickCount() == 0; }\n__declspec(dllexport) int answer(void) { return 42; }\n").unwrap();
+    let linux = folder.join("linux.c");
+    fs::write(&linux, "int value; int *place(void) { return &value; } int *places[] = { &value };\nint main(void) { return *place(); }\n").unwrap();
+    let text_relocations = "-shared -fno-pic -mcmodel=large -Wl,-z,notext";
+    for (compiler, source, name, options) in [
+        ("x86_64-w64-mingw32-gcc", &windows, "console.exe", ""),
+        ("x86_64-w64-mingw32-gcc", &windows, "gui.exe", "-mwindows -s"),
+        ("x86_64-w64-mingw32-gcc", &windows, "library.dll", "-shared"),
+        ("gcc", &linux, "text-relocations.so", text_relocations),
+        ("gcc", &linux, "packed", "-pie -fPIE -Wl,-z,pack-relative-relocs"),
+        ("gcc", &linux, "static-pie", "-static-pie -fPIE"),
+        ("aarch64-linux-gnu-gcc", &linux, "text-relocations-arm64.so", text_relocations),
+    ] {
+        let (out, options) = (folder.join(name), options.split_whitespace());
+        cmd!(shell, "{compiler} -O1 -g {options...} -o {out} {source}").quiet().run().unwrap_or_else(|error| {
+            panic!("{compiler} links, apt-get install gcc libc6-dev gcc-aarch64-linux-gnu gcc-mingw-w64-x86-64: {error}")
+        });
     }
-    Corpus { name: "linked here by mingw-w64".to_owned(), files: programs(folder, |_| true) }
+    signed(&shell, folder);
+    Corpus { name: "linked and signed here".to_owned(), files: programs(folder, |_| true) }
+}
+
+/// `console.exe` with a signature of each digest in use.
+fn signed(shell: &Shell, folder: &Path) {
+    let (key, certificate, program) =
+        (folder.join("key"), folder.join("certificate"), folder.join("console.exe"));
+    let subject = ["-subj", "/CN=Example", "-addext", "extendedKeyUsage=codeSigning", "-days", "30"];
+    cmd!(shell, "openssl req -x509 -newkey rsa:2048 -nodes -keyout {key} -out {certificate} {subject...}")
+        .quiet()
+        .ignore_stderr()
+        .run()
+        .expect("openssl makes a certificate: apt-get install openssl");
+    for digest in ["sha1", "sha256", "sha384"] {
+        let out = folder.join(format!("{digest}.exe"));
+        cmd!(shell, "osslsigncode sign -certs {certificate} -key {key} -h {digest} -in {program} -out {out}")
+            .quiet()
+            .ignore_stdout()
+            .run()
+            .expect("osslsigncode signs: apt-get install osslsigncode");
+    }
 }
 
 /// The Python environment that `ci/corpora readers` made.
