@@ -68,6 +68,13 @@ const JOBS: &[Job] = &[
         }),
     },
     Job {
+        name: "fuzz-smoke",
+        help: "what the fuzzers kept, and mutations of it, through every reader",
+        command: &["cargo", "test", "--package", "seaworthy-hostile", "--locked"],
+        environment: &[],
+        mend: None,
+    },
+    Job {
         name: "test",
         help: "every test, the releases end to end among them",
         command: &["cargo", "test", "--workspace", "--locked", "--no-fail-fast"],

@@ -38,7 +38,7 @@ pub use bytes::Bytes;
 pub use error::{Error, ErrorKind};
 pub use format::looks_like_a_program;
 pub use limits::Limits;
-pub use source::{Source, list, members};
+pub use source::{Source, list, members, visit_bytes};
 
 /// One file's bytes and where they were found.
 #[derive(Debug)]

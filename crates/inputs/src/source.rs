@@ -111,7 +111,7 @@ impl Source {
         let mut visit = Visit::new(&budget, give);
         let visited = match &self.place {
             Place::File { path, asked } => Bytes::of_file(path, file_limit(&self.name, limits))
-                .map(|(bytes, mode)| visit.file(path, bytes, mode, *asked)),
+                .map(|(bytes, mode)| visit.file(&self.name, Some(path), bytes, mode, *asked)),
             Place::Layout(folder) => {
                 read_layout(&mut visit, &self.name, folder);
                 Ok(())
@@ -125,6 +125,12 @@ impl Source {
     }
 }
 
+/// Gives every program in `bytes`, as [`Source::visit`] does for a file of that name and content.
+pub fn visit_bytes(name: &str, bytes: Vec<u8>, limits: &Limits, give: &mut dyn FnMut(Item)) {
+    let budget = Budget::new(limits);
+    Visit::new(&budget, give).file(name, None, bytes.into(), None, true);
+}
+
 /// Gives every member of the archive at `path`, whatever it is and without opening it.
 pub fn members(path: &Path, limits: &Limits, give: &mut dyn FnMut(Input)) -> Result<(), Error> {
     let budget = Budget::new(limits);
@@ -136,7 +142,7 @@ pub fn members(path: &Path, limits: &Limits, give: &mut dyn FnMut(Input)) -> Res
     let mut visit = Visit::new(&budget, &mut take);
     visit.members = true;
     let (bytes, mode) = Bytes::of_file(path, limits.unpacked_bytes)?;
-    visit.file(path, bytes, mode, true);
+    visit.file(&path.display().to_string(), Some(path), bytes, mode, true);
     first.map_or(Ok(()), Err)
 }
 

@@ -57,9 +57,16 @@ impl<'a> Visit<'a> {
         (self.give)(Item::File(Input { name: name.to_owned(), bytes, mode }));
     }
 
-    /// The file at `path`. One that was `asked` for by its own name is given, whatever it is.
-    pub(crate) fn file(&mut self, path: &Path, bytes: Bytes, mode: Option<u32>, asked: bool) {
-        let name = &path.display().to_string();
+    /// The file called `name`, whose `bytes` are also at `path` where it has one. A file that was `asked` for by its own
+    /// name is given, whatever it is.
+    pub(crate) fn file(
+        &mut self,
+        name: &str,
+        path: Option<&Path>,
+        bytes: Bytes,
+        mode: Option<u32>,
+        asked: bool,
+    ) {
         self.budget.found(bytes.len() as u64);
         let head = &bytes[..bytes.len().min(HEAD as usize)];
         let format =
@@ -130,14 +137,32 @@ impl<'a> Visit<'a> {
     }
 
     /// Opens the archive at `path`. It is read through a small buffer: the pages of a map stay in memory.
-    fn open_file(&mut self, name: &str, format: Format, path: &Path, bytes: &[u8]) -> Result<(), Error> {
-        if format == Format::Cabinet {
-            return self.open_whole(name, format, Cursor::new(bytes), bytes);
+    fn open_file(
+        &mut self,
+        name: &str,
+        format: Format,
+        path: Option<&Path>,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
+        // Read again and not out of the map: an archive may be larger than memory, and a map's pages count as used.
+        match path.filter(|_| format != Format::Cabinet) {
+            None => self.open_bytes(name, format, Cursor::new(bytes), bytes),
+            Some(path) => {
+                let file = File::open(path).map_err(|error| from_io(name, error))?;
+                self.open_bytes(name, format, BufReader::with_capacity(64 << 10, file), bytes)
+            }
         }
-        let file = File::open(path).map_err(|error| from_io(name, error))?;
-        let mut reader = BufReader::with_capacity(64 << 10, file);
+    }
+
+    fn open_bytes(
+        &mut self,
+        name: &str,
+        format: Format,
+        mut reader: impl Read + Seek,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
         match format {
-            Format::Zip | Format::Installer => self.open_whole(name, format, reader, bytes),
+            Format::Zip | Format::Installer | Format::Cabinet => self.open_whole(name, format, reader, bytes),
             _ => self.open_stream(name, format, &mut reader),
         }
     }

@@ -305,8 +305,9 @@ impl<'a> Image<'a> {
                     .is_some_and(|inside| inside < segment.file_size)
         };
         let segment = elf.segments.iter().find(holds)?;
+        // Inside the file, so that what is read next to it needs no care about overflow.
         let offset = segment.offset.checked_add(address - segment.virtual_address)?;
-        Some((offset, segment.offset.checked_add(segment.file_size)?))
+        (offset < self.bytes.len()).then_some((offset, segment.offset.checked_add(segment.file_size)?))
     }
 }
 

@@ -2,9 +2,9 @@
 
 /// Things listed from one file in all: sections, symbols, imports, exports, notes. The largest honest file seen has
 /// some 120,000.
-pub(crate) const ITEMS: usize = 400_000;
+pub(crate) const ITEMS: usize = 250_000;
 /// Bytes of names copied from one file in all.
-pub(crate) const TEXT: usize = 32 << 20;
+pub(crate) const TEXT: usize = 16 << 20;
 /// The longest single name or path, in bytes.
 pub(crate) const NAME: usize = 16 << 10;
 /// Bytes of one note's description that are kept.
@@ -13,5 +13,7 @@ pub(crate) const NOTE: usize = 4 << 10;
 pub(crate) const RELOCATIONS: usize = 16 << 20;
 /// Resources of a PE file that are listed; each has a path of its own.
 pub(crate) const RESOURCES: usize = 1 << 16;
+/// Bytes of names in the paths of those resources, as they are printed: a directory's name with each resource below it.
+pub(crate) const RESOURCE_TEXT: usize = 1 << 20;
 /// Anomalies that are listed.
 pub(crate) const ANOMALIES: usize = 100;

@@ -1,8 +1,9 @@
 //! Results that are told one by one, so that a long list needs no more memory than a short one.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 
 use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter};
 
 use super::Renderer;
 use crate::args::Format;
@@ -26,21 +27,26 @@ impl Renderer {
     /// How one result of a list looks: any thread can make it.
     pub(crate) fn line<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Line {
         Line(match self.format {
-            // A JSON text has line breaks only between its parts, so this only indents.
-            Format::Json => serde_json::to_string_pretty(value).unwrap_or_default().replace('\n', "\n  "),
+            Format::Json => inside_a_list(value),
             _ => text(value),
         })
     }
 
     /// Begins a list.
     pub(crate) fn list(&self) -> List<'_> {
-        List {
-            renderer: self,
-            gathered: String::new(),
-            told: false,
-            watched: std::io::stdout().is_terminal(),
-        }
+        List { renderer: self, gathered: String::new(), told: false, watched: io::stdout().is_terminal() }
     }
+}
+
+/// `value` as JSON, indented as what stands in a list.
+fn inside_a_list<T: Serialize>(value: &T) -> String {
+    let (mut json, mut formatter) = (Vec::new(), PrettyFormatter::new());
+    // The list itself is written by who tells; this only counts its level in.
+    let begun = formatter.begin_array(&mut io::sink());
+    let written = begun
+        .map_err(serde_json::Error::io)
+        .and_then(|()| value.serialize(&mut serde_json::Serializer::with_formatter(&mut json, formatter)));
+    written.ok().and_then(|()| String::from_utf8(json).ok()).unwrap_or_default()
 }
 
 impl List<'_> {
@@ -50,6 +56,10 @@ impl List<'_> {
             self.gathered += if self.told { ",\n  " } else { "[\n  " };
         }
         self.told = true;
+        if line.0.len() >= GATHERED {
+            self.write();
+            return self.renderer.raw(&line.0);
+        }
         self.gathered += &line.0;
         if self.gathered.len() >= GATHERED || self.watched {
             self.write();

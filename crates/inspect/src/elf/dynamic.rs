@@ -95,8 +95,8 @@ fn entries(image: Image<'_>, elf: &Elf, survey: &mut Survey) -> Vec<DynamicEntry
         if !survey.admit(PART) {
             return entries;
         }
-        let Some(offset) = start.checked_add(index * size) else { break };
-        let (Some(tag), Some(value)) = (image.word(offset), image.word(offset + image.word_size())) else {
+        let second = |first: u64| Some((image.word(first)?, image.word(first + image.word_size())?));
+        let Some((tag, value)) = start.checked_add(index * size).and_then(second) else {
             survey.anomaly(PART, format!("entry {index} is outside the file"));
             return entries;
         };

@@ -157,6 +157,8 @@ fn gnu_hash_count(image: Image<'_>, hash: u64, end: u64) -> Option<u64> {
         (image.bytes.u32(hash)?, image.bytes.u32(hash + 4)?, image.bytes.u32(hash.checked_add(8)?)?);
     let table = hash + 16 + u64::from(words) * image.word_size();
     let chains = table + 4 * u64::from(buckets);
+    // A segment may claim more bytes than the file has, and a table of four thousand million buckets with it.
+    let end = end.min(image.bytes.len());
     if chains > end {
         return None;
     }

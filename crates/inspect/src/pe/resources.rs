@@ -24,7 +24,7 @@ pub(super) fn read(image: Image<'_>, pe: &Pe, survey: &mut Survey) -> Option<Res
         survey.anomaly(PART, format!("address {:#x} is in no section", place.address));
         return None;
     };
-    let leaves = Tree { image, start, survey, leaves: Vec::new() }.read();
+    let leaves = Tree { image, start, survey, leaves: Vec::new(), text: 0 }.read();
     let mut resources = Resources { leaves, ..Resources::default() };
     let of = |kind: &ResourceName| {
         let leaves = resources.leaves.iter().filter(move |leaf| leaf.path.first() == Some(kind));
@@ -60,6 +60,8 @@ struct Tree<'a, 's> {
     start: u64,
     survey: &'s mut Survey,
     leaves: Vec<Resource>,
+    /// Bytes of the names in all leaves' paths.
+    text: usize,
 }
 
 impl Tree<'_, '_> {
@@ -102,6 +104,11 @@ impl Tree<'_, '_> {
                 self.survey.anomaly(PART, format!("more than {}: not read further", limits::RESOURCES));
                 return None;
             }
+            if self.text > limits::RESOURCE_TEXT {
+                let what = format!("paths of more than {} bytes: not read further", limits::RESOURCE_TEXT);
+                self.survey.anomaly(PART, what);
+                return None;
+            }
             let mut path = path.to_vec();
             path.push(self.name(name));
             if child >> 31 == 1 {
@@ -131,6 +138,10 @@ impl Tree<'_, '_> {
 
     fn leaf(&mut self, offset: u32, path: Vec<ResourceName>) {
         let at = self.start + u64::from(offset);
+        // Whoever prints the leaves prints the names of all directories above each.
+        for name in &path {
+            self.text += if let ResourceName::Text(text) = name { text.len() } else { 0 };
+        }
         match self.image.bytes.u32(at).zip(self.image.bytes.u32(at + 4)) {
             Some((address, size)) => self.leaves.push(Resource { path, address, size }),
             None => self.survey.anomaly(PART, format!("the entry at {offset:#x} is outside the file")),

@@ -1,0 +1,98 @@
+//! Every reader of bytes that nobody vouches for, as the fuzzers (`fuzz/`) and the replay of what they found call it.
+//!
+//! A reader may answer whatever it likes. It must answer: no panic, no endless loop, no memory beyond its caps. Which files
+//! tried that is in `fuzz/corpus/`, a folder for each reader; see `docs/fuzzing.md`.
+
+use std::str;
+
+use artifact::Target;
+use inputs::{Item, Limits};
+use inspect::facts::Binary;
+use verify::{Date, Kind, PolicyFile, Preset, Subject};
+
+/// One reader.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader {
+    /// Its name: that of its fuzz target and its folder of inputs.
+    pub name: &'static str,
+    /// Reads bytes and drops the answer.
+    pub read: fn(&[u8]),
+}
+
+/// All readers.
+pub const READERS: [Reader; 15] = [
+    Reader { name: "inspect_elf", read: |bytes| inspected(b"\x7fELF", bytes) },
+    Reader { name: "inspect_pe", read: |bytes| inspected(b"MZ", bytes) },
+    Reader { name: "verify_elf", read: |bytes| verified(b"\x7fELF", bytes) },
+    Reader { name: "verify_pe", read: |bytes| verified(b"MZ", bytes) },
+    Reader { name: "policy", read: policy },
+    Reader { name: "zip", read: |bytes| visited("fuzz.zip", bytes) },
+    Reader { name: "tar", read: |bytes| visited("fuzz.tar", bytes) },
+    Reader { name: "gzip", read: |bytes| visited("fuzz.tgz", bytes) },
+    Reader { name: "xz", read: |bytes| visited("fuzz.txz", bytes) },
+    Reader { name: "bzip2", read: |bytes| visited("fuzz.tbz2", bytes) },
+    Reader { name: "zstd", read: |bytes| visited("fuzz.tzst", bytes) },
+    Reader { name: "deb", read: |bytes| visited("fuzz.deb", bytes) },
+    Reader { name: "rpm", read: |bytes| visited("fuzz.rpm", bytes) },
+    Reader { name: "cabinet", read: |bytes| visited("fuzz.cab", bytes) },
+    Reader { name: "installer", read: |bytes| visited("fuzz.msi", bytes) },
+];
+
+/// Has the reader called `name` read `bytes`.
+///
+/// # Panics
+/// Where there is no such reader.
+pub fn read(name: &str, bytes: &[u8]) {
+    let reader =
+        READERS.iter().find(|reader| reader.name == name).expect("a fuzz target is named after its reader");
+    (reader.read)(bytes);
+}
+
+/// What one input may unpack to: little, because a fuzzer reads thousands of them in a second.
+const LIMITS: Limits = Limits {
+    file_bytes: 4 << 20,
+    unpacked_bytes: 16 << 20,
+    ratio: 100,
+    free_bytes: 4 << 20,
+    members: 10_000,
+    nesting: 8,
+    depth: 64,
+    files: 1_000,
+};
+
+fn inspected(magic: &[u8], bytes: &[u8]) {
+    // Anything else is refused at its first bytes, which is no work for a fuzzer.
+    if bytes.starts_with(magic) {
+        drop(inspect::inspect(bytes).map(|facts| format!("{facts:?}")));
+        drop(inspect::elf_linkage(bytes));
+        drop(inspect::pe_linkage(bytes));
+    }
+}
+
+fn verified(magic: &[u8], bytes: &[u8]) {
+    if !bytes.starts_with(magic) {
+        return;
+    }
+    let Ok(facts) = inspect::inspect(bytes) else { return };
+    let target = match facts.binary {
+        Binary::Elf(_) => Target::X86_64Linux,
+        Binary::Pe(_) => Target::X86_64Windows,
+    };
+    let policy = PolicyFile::default().policy(Some(Preset::Strict), target, Kind::Program);
+    drop(verify::verify(&Subject { path: "fuzz", bytes, facts: &facts }, &policy));
+}
+
+fn policy(bytes: &[u8]) {
+    if let Ok(text) = str::from_utf8(bytes) {
+        drop(PolicyFile::parse(text, "fuzz.toml", Date::of_seconds(1_800_000_000)));
+    }
+}
+
+fn visited(name: &str, bytes: &[u8]) {
+    inputs::visit_bytes(name, bytes.to_vec(), &LIMITS, &mut |item| match item {
+        Item::File(input) => {
+            assert!(input.bytes.len() as u64 <= LIMITS.file_bytes, "a cap that does not cap")
+        }
+        Item::Unreadable { error, .. } => drop(error.to_string()),
+    });
+}
