@@ -74,6 +74,34 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_header_says_what_the_system_then_does() {
+        for (machine, what) in [
+            (62, "since Linux 5.8"),
+            (183, "before Linux 5.8"),
+            (3, "Linux makes all that can be read executable"),
+            (40, "Linux makes all that can be read executable"),
+            (21, "the kernel's choice"),
+            (8, "most processors"),
+        ] {
+            let judgement = judge_elf(&RULE, |elf, _| {
+                elf.machine = machine;
+                elf.segments[4].kind = 0;
+            });
+            assert_ends(&judgement, Outcome::Fail, what);
+        }
+    }
+
+    #[test]
+    fn the_evidence_is_the_program_header() {
+        let judgement = judge_elf(&RULE, |elf, _| elf.segments[4].flags = 7);
+        assert_eq!(
+            judgement.evidence[0].offset,
+            64 + 4 * 56,
+            "the fifth header of 56 bytes behind the ELF header"
+        );
+    }
+
+    #[test]
     fn an_executable_a_missing_and_a_second_header_are_refused() {
         assert_ends(&judge_elf(&RULE, |_, _| ()), Outcome::Pass, "p_flags 0x6");
         assert_ends(&judge_elf(&RULE, |elf, _| elf.segments[4].flags = 7), Outcome::Fail, "p_flags 0x7");

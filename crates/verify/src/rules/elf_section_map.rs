@@ -99,6 +99,29 @@ mod tests {
     }
 
     #[test]
+    fn what_takes_no_memory_or_asks_for_too_much_is_not_looked_at() {
+        let with = |kind, flags, size| {
+            judge_elf(&RULE, |elf, _| elf.sections.push(section(".x", kind, flags, 0x90_0000, 0, size)))
+        };
+        let fails = |judgement: Judgement| assert_ends(&judgement, Outcome::Fail, "`.x` at 0x900000");
+        fails(with(1, SHF_ALLOC, 1));
+        fails(with(1, SHF_ALLOC | SHF_WRITE, 1));
+        fails(with(1, SHF_ALLOC | SHF_EXECINSTR, 1));
+        fails(with(1, SHF_ALLOC | SHF_WRITE | SHF_TLS, 1));
+        fails(with(SHT_NOBITS, SHF_ALLOC | SHF_WRITE, 1));
+        for (kind, flags, size) in [
+            (1, SHF_ALLOC, 0),
+            (1, 0, 1),
+            (1, SHF_WRITE, 1),
+            (1, SHF_EXECINSTR, 1),
+            (1, SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR, 1),
+            (SHT_NOBITS, SHF_ALLOC | SHF_WRITE | SHF_TLS, 1),
+        ] {
+            assert_ends(&with(kind, flags, size), Outcome::Pass, "");
+        }
+    }
+
+    #[test]
     fn zeroes_of_threads_have_no_place_and_no_headers_no_answer() {
         let zeroes = judge_elf(&RULE, |elf, _| {
             elf.sections.push(section(".tbss", SHT_NOBITS, SHF_ALLOC | SHF_WRITE | SHF_TLS, 0x9000, 0, 64));

@@ -92,6 +92,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_empty_or_right_behind_the_code_is_not_among_it() {
+        let with = |address, size| {
+            judge_separate(|elf| elf.sections.push(section(".rodata", 1, 2, address, 0x1100, size)))
+        };
+        assert_ends(&with(0x1100, 0), Outcome::Pass, "");
+        assert_ends(&with(0x1100, 1), Outcome::Fail, "`.rodata`");
+        let end = |elf: &Elf| elf.segments[1].virtual_address + elf.segments[1].memory_size;
+        let behind = judge_separate(|elf| {
+            let address = end(elf);
+            elf.sections.push(section(".rodata", 1, 2, address, 0x1100, 16));
+        });
+        assert_ends(&behind, Outcome::Pass, "");
+        let empty = judge_separate(|elf| {
+            elf.segments[0].flags = 5;
+            elf.segments[0].file_size = 0;
+        });
+        assert_ends(&empty, Outcome::Pass, "");
+        let empty = judge_separate(|elf| {
+            elf.sections.clear();
+            elf.segments[2].flags = 5;
+            elf.segments.iter_mut().filter(|segment| segment.kind == 2).for_each(|part| part.file_size = 0);
+        });
+        assert!(!empty.observed.contains("PT_DYNAMIC"), "{empty:?}");
+    }
+
+    #[test]
     fn without_sections_the_segments_tell() {
         let dynamic = judge_separate(|elf| {
             elf.sections.clear();

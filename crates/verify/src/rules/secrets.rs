@@ -136,17 +136,44 @@ mod tests {
         assert_ends(&judgement, Outcome::Fail, "`AKIA…` at offset 0x1");
         assert!(!format!("{judgement:?}").contains("IOSFODNN"));
         assert_ends(&judge_text(Secret::AwsKey, &format!("{key}X")), Outcome::Pass, "none");
-        for (kind, start, length) in [
+    }
+
+    #[test]
+    fn each_form_counts_from_its_length_on() {
+        let exactly = [
+            (Secret::AwsKey, "AKIA", 16),
+            (Secret::AwsKey, "ASIA", 16),
             (Secret::GithubToken, "ghp_", 36),
+            (Secret::GithubToken, "gho_", 36),
+            (Secret::GithubToken, "ghu_", 36),
+            (Secret::GithubToken, "ghs_", 36),
+            (Secret::GithubToken, "ghr_", 36),
             (Secret::GithubToken, "github_pat_", 82),
-            (Secret::GitlabToken, "glpat-", 20),
-            (Secret::SlackToken, "xoxb-", 12),
             (Secret::GoogleKey, "AIza", 35),
-        ] {
-            let whole = format!("{start}{}", "7".repeat(length));
-            assert_ends(&judge_text(kind, &whole), Outcome::Fail, start);
-            assert_ends(&judge_text(kind, &whole[..start.len() + 5]), Outcome::Pass, "none");
+        ];
+        let at_least = [
+            (Secret::GitlabToken, "glpat-", 20),
+            (Secret::SlackToken, "xoxb-", 10),
+            (Secret::SlackToken, "xoxp-", 10),
+            (Secret::SlackToken, "xoxa-", 10),
+            (Secret::SlackToken, "xoxr-", 10),
+            (Secret::SlackToken, "xoxs-", 10),
+        ];
+        for (kind, start, length) in exactly.into_iter().chain(at_least) {
+            let judged = |length| judge_text(kind, &[start, &"7".repeat(length)].concat());
+            assert_ends(&judged(length), Outcome::Fail, start);
+            assert_ends(&judged(length - 1), Outcome::Pass, "none");
+            let longer =
+                if exactly.iter().any(|(_, one, _)| *one == start) { Outcome::Pass } else { Outcome::Fail };
+            assert_ends(&judged(length + 1), longer, "");
         }
+    }
+
+    #[test]
+    fn a_report_names_so_many_and_no_more() {
+        let many = ["AKIA", "IOSFODNN7EXAMPLE", " "].concat().repeat(MOST + 1);
+        let judgement = judge_text(Secret::AwsKey, &many);
+        assert!(!judgement.observed.contains(&format!("offset {:#x}", 1 + MOST * 21)), "{judgement:?}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod cases;
 mod cases_elf;
 mod cases_pe;
 mod closure;
+mod evidence;
 mod independent;
 mod mutations;
 mod rust_programs;
