@@ -83,8 +83,12 @@ pub enum Command {
     Toolchain(ToolchainArgs),
     /// Say what is missing on this machine, and the command that mends it.
     Doctor,
-    /// Print the JSON schema of manifest.json.
-    Schema,
+    /// Print the JSON schema of manifest.json, or of what `inspect` or `verify` write.
+    Schema {
+        /// Which document.
+        #[arg(value_enum, default_value_t = Document::Manifest)]
+        document: Document,
+    },
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -94,6 +98,17 @@ pub enum Command {
     Ci(CiArgs),
     /// Measure this repository's own speed.
     Bench(BenchArgs),
+}
+
+/// The documents that have a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// A release's manifest.json.
+    Manifest,
+    /// What `inspect --format json` writes.
+    Inspect,
+    /// What `verify --format json` writes.
+    Verify,
 }
 
 /// What a plan is made from.
@@ -195,7 +210,7 @@ pub struct FinishArgs {
 #[derive(Args, Debug)]
 pub struct InspectArgs {
     /// Files, folders, archives, and images as docker://NAME or podman://NAME.
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present_any = ["explain", "fields"], value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// How many files are looked at side by side [default: as many as there are cores].
     #[arg(long, short, value_name = "N")]
@@ -203,6 +218,12 @@ pub struct InspectArgs {
     /// Show, as ldd would, what each file finds in this root folder (PE: folder of DLLs); nothing is started.
     #[arg(long, value_name = "DIR")]
     pub sysroot: Option<PathBuf>,
+    /// Explain fields of the JSON by name or by the end of their path, such as `elf.entry`, and stop; without one: all.
+    #[arg(long, value_name = "FIELD", num_args = 0..)]
+    pub explain: Option<Vec<String>>,
+    /// List every field of the JSON that `inspect` and `verify` write, and stop.
+    #[arg(long)]
+    pub fields: bool,
 }
 
 /// `verify`

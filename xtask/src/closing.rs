@@ -4,12 +4,13 @@ use std::path::Path;
 
 use closure::{Closure, PeClosure, Sysroot, SystemDlls};
 use inspect::facts::{Binary, Facts};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
 
 /// The closure of one file, as its format has it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Closed {
     Elf(Box<Closure>),

@@ -6,7 +6,6 @@ use artifact::{Digest, Target};
 use clap::CommandFactory;
 use closure::Sysroot;
 use inputs::{Input, Item};
-use inspect::Facts;
 use manifest::Manifest;
 use package::{Layout, Staging};
 use plan::{PlanRequest, ReleasePlan};
@@ -15,11 +14,12 @@ use toolchain::ImageRequest;
 
 use crate::args::*;
 use crate::closing::Closed;
+use crate::documents::Inspected;
 use crate::failure::Failure;
 use crate::pipeline::{self, Conduct, Released};
 use crate::programs::each_program;
 use crate::render::{self, Renderer};
-use crate::{bench, builders, doctor, jobs, verification};
+use crate::{bench, builders, doctor, documents, jobs, verification};
 
 /// Does what the command line asks.
 pub(crate) fn run(command: Command, renderer: &Renderer) -> Result<(), Failure> {
@@ -33,8 +33,13 @@ pub(crate) fn run(command: Command, renderer: &Renderer) -> Result<(), Failure> 
         Command::Package(args) => gather(&args, renderer),
         Command::Toolchain(args) => toolchain(args.command, renderer),
         Command::Doctor => doctor::run(renderer),
-        Command::Schema => {
-            renderer.raw(&(pretty(&manifest::schema()) + "\n"));
+        Command::Schema { document } => {
+            let schema = match document {
+                Document::Manifest => manifest::schema(),
+                Document::Inspect => documents::inspect_schema(),
+                Document::Verify => documents::verify_schema(),
+            };
+            renderer.raw(&(pretty(&schema) + "\n"));
             Ok(())
         }
         Command::Completions { shell } => {
@@ -158,13 +163,8 @@ fn finish(args: &FinishArgs, renderer: &Renderer) -> Result<(), Failure> {
 }
 
 fn inspect(args: &InspectArgs, renderer: &Renderer) -> Result<(), Failure> {
-    #[derive(Serialize)]
-    struct Inspected {
-        path: String,
-        sha256: Digest,
-        facts: Facts,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        closure: Option<Closed>,
+    if args.fields || args.explain.is_some() {
+        return explain_fields(args.explain.as_deref().unwrap_or_default(), renderer);
     }
     let sysroot = args.sysroot.as_deref().map(Sysroot::open).transpose()?;
     // A file that was named alone needs no title.
@@ -195,6 +195,20 @@ fn inspect(args: &InspectArgs, renderer: &Renderer) -> Result<(), Failure> {
     })?;
     list.end();
     Failure::together(failures).map_or(Ok(()), Err)
+}
+
+/// Says of each field that is named what it means; of all where none is.
+fn explain_fields(names: &[String], renderer: &Renderer) -> Result<(), Failure> {
+    let all = documents::all_fields();
+    let told = match names {
+        [] => all,
+        names => {
+            let each = names.iter().map(|name| documents::explained(name, &all));
+            each.collect::<Result<Vec<_>, _>>()?.concat()
+        }
+    };
+    renderer.result(&told, |fields| render::fields(fields));
+    Ok(())
 }
 
 fn gather(args: &PackageArgs, renderer: &Renderer) -> Result<(), Failure> {

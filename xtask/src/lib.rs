@@ -9,6 +9,7 @@ mod builders;
 mod closing;
 mod commands;
 mod doctor;
+mod documents;
 pub mod failure;
 mod gate;
 mod jobs;

@@ -171,7 +171,7 @@ fn message(message: &Message) -> String {
     text
 }
 
-pub(crate) use results::{Explained, explained, planned, released, rules, statuses, verified};
+pub(crate) use results::{Explained, explained, fields, planned, released, rules, statuses, verified};
 
 /// What refused which file, and what to do about it.
 fn refused(reports: &[Report]) -> String {

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Target};
 
 /// How a rule ended for one file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The file is as the policy wants it.
@@ -28,7 +29,7 @@ impl Outcome {
 }
 
 /// What one rule has to say about one file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Finding {
     /// The rule's lasting ID, such as `SW-ELF-RELRO`.
     pub rule: Cow<'static, str>,
@@ -63,7 +64,7 @@ impl Finding {
 }
 
 /// A person's word that one rule's refusal is known and accepted for a time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Waiver {
     /// The rule's ID.
@@ -82,7 +83,7 @@ pub struct Waiver {
 }
 
 /// A place in a file, and what is there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Evidence {
     /// Offset in the file, in bytes.
     pub offset: u64,
@@ -91,7 +92,8 @@ pub struct Evidence {
 }
 
 /// Every finding about one file's bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[schemars(extend("x-source" = "Seaworthy, docs/rules.md"))]
 pub struct Report {
     /// The digest of the bytes that were looked at; `None` where nobody asked for it. A gate accepts only with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,8 +1,10 @@
 //! The closed list of targets, in one table. Adding one is a row, a Dockerfile and fixtures.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// A system that a release can be made for.
@@ -145,6 +147,20 @@ const TABLE: &[TargetRow] = &[
         is_default: true,
     },
 ];
+
+impl JsonSchema for Target {
+    fn schema_name() -> Cow<'static, str> {
+        "Target".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": Target::all().map(Target::name).collect::<Vec<_>>() })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
 
 impl Target {
     /// Every target, in the table's order.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The libraries of one program, in the order in which the loader searches them for symbols.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "glibc, ld.so(8)"))]
 pub struct Closure {
     /// Where the program itself stands in the root, where it does.
     pub place: Option<String>,
@@ -34,16 +36,16 @@ impl Closure {
 }
 
 /// The loader that a program names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Interpreter {
-    /// `PT_INTERP`.
+    /// `PT_INTERP`: the path that the kernel starts as the loader.
     pub path: String,
     /// The file that is in the root.
     pub real: Option<String>,
 }
 
 /// One loaded file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Library {
     /// The name it was asked for first; for the program, its place.
     pub name: String,
@@ -51,7 +53,7 @@ pub struct Library {
     pub path: Option<String>,
     /// The same without links.
     pub real: Option<String>,
-    /// `DT_SONAME`.
+    /// `DT_SONAME`: the name it gives itself.
     pub soname: Option<String>,
     /// Which part of the search found it.
     pub via: Via,
@@ -62,7 +64,7 @@ pub struct Library {
 }
 
 /// One `DT_NEEDED`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Edge {
     /// The name asked for.
     pub name: String,
@@ -73,7 +75,7 @@ pub struct Edge {
 }
 
 /// Which part of the search found a library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Via {
     /// It is the program.
@@ -93,7 +95,7 @@ pub enum Via {
 }
 
 /// Who supplies a symbol.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Binding {
     /// The symbol's name.
     pub symbol: String,
@@ -106,7 +108,7 @@ pub struct Binding {
 }
 
 /// A file of the right name that the loader does not take.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct PassedOver {
     /// Its path in the root.
     pub path: String,
@@ -115,7 +117,7 @@ pub struct PassedOver {
 }
 
 /// Why a file of the right name is not taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// Of the other class, 32 and 64 bits.
@@ -135,7 +137,7 @@ pub enum Reason {
 }
 
 /// What a problem means for the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Weight {
     /// It does not start, or stops when it first needs the symbol.
@@ -146,18 +148,18 @@ pub enum Weight {
     Note,
 }
 
-/// What is missing, damaged, or not to be told. Indexes are into [`Closure::libraries`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// What is missing, damaged, or not to be told. Indexes are into `libraries`.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Problem {
     /// The loader that the program names is not in the root.
     InterpreterMissing {
-        /// `PT_INTERP`.
+        /// `PT_INTERP`: the path that the kernel starts as the loader.
         path: String,
     },
     /// It is there, but not for this program.
     InterpreterUnfit {
-        /// `PT_INTERP`.
+        /// `PT_INTERP`: the path that the kernel starts as the loader.
         path: String,
         /// Why not.
         why: String,

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use inspect::facts::{PeExport, PeFunction, PeImport, PeLinkage};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::limits;
@@ -69,7 +70,8 @@ fn file_name(name: &str) -> String {
 }
 
 /// The import closure of one program.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "Windows, Dynamic-Link Library Search Order"))]
 pub struct PeClosure {
     /// The program first, then the DLLs of the folder that it reaches.
     pub modules: Vec<PeModule>,
@@ -85,7 +87,7 @@ impl PeClosure {
 }
 
 /// A file and where its imports are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct PeModule {
     /// Its name in the folder.
     pub name: String,
@@ -94,7 +96,7 @@ pub struct PeModule {
 }
 
 /// One imported DLL.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct PeEdge {
     /// Its name as written.
     pub library: String,
@@ -105,21 +107,21 @@ pub struct PeEdge {
 }
 
 /// Where a DLL is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PeSupplier {
     /// In Windows.
     System,
     /// In Windows, behind a name of an API set.
     ApiSet,
-    /// In the folder: index into [`PeClosure::modules`].
+    /// In the folder: index into `modules`.
     Module(usize),
     /// Nowhere.
     Missing,
 }
 
-/// What is missing, damaged, or not to be told. Indexes are into [`PeClosure::modules`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// What is missing, damaged, or not to be told. Indexes are into `modules`.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum PeProblem {
     /// Neither the folder nor Windows has the DLL.

@@ -8,6 +8,7 @@ mod marks;
 mod names;
 mod pe;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use elf::*;
@@ -17,7 +18,8 @@ pub use names::Names;
 pub use pe::*;
 
 /// Everything read from one file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "Seaworthy"))]
 pub struct Facts {
     /// Size in bytes.
     pub size: u64,
@@ -28,7 +30,7 @@ pub struct Facts {
 }
 
 /// The two formats.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Binary {
     /// Executable and Linkable Format.
@@ -38,7 +40,7 @@ pub enum Binary {
 }
 
 /// A part of the file that is damaged, contradictory, or larger than a cap.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Anomaly {
     /// The part: `section headers`, `imports`, `verneed` …
     pub part: String,

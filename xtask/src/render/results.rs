@@ -7,6 +7,7 @@ use serde::Serialize;
 use toolchain::BuilderStatus;
 
 use super::{BAD, FAINT, GOOD, NOTE, outcome};
+use crate::documents::Field;
 use crate::pipeline::Released;
 
 /// A plan: every choice.
@@ -162,6 +163,15 @@ pub(crate) fn explained(rules: &[Explained]) -> String {
         text += &format!("{FAINT}{name:<15}{FAINT:#} {meaning}\n");
     }
     text
+}
+
+/// Fields of the JSON documents: where each is, what it means, and who says so.
+pub(crate) fn fields(fields: &[Field]) -> String {
+    let told = |field: &Field| {
+        let Field { command, path, meaning, source } = field;
+        format!("{NOTE}{path}{NOTE:#}  {FAINT}{command}{FAINT:#}\n  {meaning}\n  source: {source}\n")
+    };
+    fields.iter().map(told).collect()
 }
 
 /// The builders of this machine.

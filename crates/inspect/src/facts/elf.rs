@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::constants::elf as constants;
@@ -9,33 +10,34 @@ use crate::constants::elf as constants;
 use super::{ElfMarks, Names};
 
 /// An ELF file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "ELF gABI"))]
 pub struct Elf {
     /// `EI_CLASS`: 32 or 64.
     pub class: u8,
     /// `EI_DATA`: whether the file is big endian.
     pub big_endian: bool,
-    /// `EI_OSABI`.
+    /// `EI_OSABI`: the system whose extensions the file uses; 0 is none, 3 GNU.
     pub os_abi: u8,
-    /// `EI_ABIVERSION`.
+    /// `EI_ABIVERSION`: the version of that system's interface, by its own count.
     pub abi_version: u8,
     /// `e_type` (`ET_EXEC` 2, `ET_DYN` 3 …).
     pub file_type: u16,
-    /// `e_machine`.
+    /// `e_machine`: the processor (`EM_X86_64` 62, `EM_AARCH64` 183 …).
     pub machine: u16,
-    /// `e_flags`.
+    /// `e_flags`: the processor's own flags, such as the ABI of ARM, MIPS and RISC-V.
     pub flags: u32,
-    /// `e_entry`.
+    /// `e_entry`: the address where execution begins; 0 where there is none.
     pub entry: u64,
-    /// `e_phoff`.
+    /// `e_phoff`: file offset of the program headers, in bytes.
     pub program_header_offset: u64,
-    /// `e_shoff`.
+    /// `e_shoff`: file offset of the section headers, in bytes; 0 where there are none.
     pub section_header_offset: u64,
-    /// `e_ehsize`.
+    /// `e_ehsize`: size of the file header, in bytes.
     pub header_size: u16,
-    /// `e_phentsize`.
+    /// `e_phentsize`: size of one program header, in bytes.
     pub program_header_entry_size: u16,
-    /// `e_shentsize`.
+    /// `e_shentsize`: size of one section header, in bytes.
     pub section_header_entry_size: u16,
     /// The index of the section name table, after the escape through section 0 (`SHN_XINDEX`).
     pub section_name_index: u32,
@@ -49,11 +51,11 @@ pub struct Elf {
     pub dynamic: Vec<DynamicEntry>,
     /// `DT_NEEDED`, in order.
     pub needed: Vec<String>,
-    /// `DT_SONAME`.
+    /// `DT_SONAME`: the name that others who link with this library will ask for.
     pub soname: Option<String>,
-    /// `DT_RPATH`.
+    /// `DT_RPATH`: folders to search before `LD_LIBRARY_PATH`, separated by colons; passed over where `DT_RUNPATH` is.
     pub rpath: Option<String>,
-    /// `DT_RUNPATH`.
+    /// `DT_RUNPATH`: folders to search after `LD_LIBRARY_PATH`, separated by colons.
     pub runpath: Option<String>,
     /// Versions needed (`DT_VERNEED`).
     pub versions_needed: Vec<VersionNeed>,
@@ -118,55 +120,58 @@ impl Elf {
 }
 
 /// One section header.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "ELF gABI, Sections"))]
 pub struct ElfSection {
     /// Its name, lossily decoded.
     pub name: String,
-    /// `sh_type`.
+    /// `sh_type`: what the section holds (`SHT_PROGBITS` 1, `SHT_NOBITS` 8 …).
     pub kind: u32,
-    /// `sh_flags`.
+    /// `sh_flags`: 1 writable, 2 loaded, 4 executable …
     pub flags: u64,
-    /// `sh_addr`.
+    /// `sh_addr`: address in memory; 0 where it is not loaded.
     pub address: u64,
-    /// `sh_offset`.
+    /// `sh_offset`: file offset of its bytes.
     pub offset: u64,
-    /// `sh_size`.
+    /// `sh_size`: size in bytes; of `SHT_NOBITS` in memory only.
     pub size: u64,
-    /// `sh_link`.
+    /// `sh_link`: index of a section it belongs with, such as a symbol table's strings.
     pub link: u32,
-    /// `sh_info`.
+    /// `sh_info`: more about it, by its type.
     pub info: u32,
-    /// `sh_addralign`.
+    /// `sh_addralign`: alignment of its address, in bytes; 0 and 1 are none.
     pub alignment: u64,
-    /// `sh_entsize`.
+    /// `sh_entsize`: size of one entry, in bytes, where it is a table; else 0.
     pub entry_size: u64,
 }
 
 /// One program header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "ELF gABI, Program Header"))]
 pub struct ElfSegment {
-    /// `p_type`.
+    /// `p_type`: what the segment is for (`PT_LOAD` 1, `PT_DYNAMIC` 2, `PT_INTERP` 3 …).
     pub kind: u32,
-    /// `p_flags`.
+    /// `p_flags`: 1 executable, 2 writable, 4 readable.
     pub flags: u32,
-    /// `p_offset`.
+    /// `p_offset`: file offset of its bytes.
     pub offset: u64,
-    /// `p_vaddr`.
+    /// `p_vaddr`: address in memory.
     pub virtual_address: u64,
-    /// `p_paddr`.
+    /// `p_paddr`: physical address, where that matters.
     pub physical_address: u64,
-    /// `p_filesz`.
+    /// `p_filesz`: size in the file, in bytes.
     pub file_size: u64,
-    /// `p_memsz`.
+    /// `p_memsz`: size in memory, in bytes; what the file does not have is zeros.
     pub memory_size: u64,
-    /// `p_align`.
+    /// `p_align`: alignment in memory and file, in bytes.
     pub alignment: u64,
 }
 
 /// One entry of the dynamic section.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "ELF gABI, Dynamic Section"))]
 pub struct DynamicEntry {
-    /// `d_tag`.
+    /// `d_tag`: what the entry is (`DT_NEEDED` 1, `DT_FLAGS` 30 …).
     pub tag: i64,
     /// `d_val` or `d_ptr`.
     pub value: u64,
@@ -175,7 +180,8 @@ pub struct DynamicEntry {
 }
 
 /// The versions needed of one library.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "LSB Core, Symbol Versioning"))]
 pub struct VersionNeed {
     /// The library (`vn_file`).
     pub library: String,
@@ -184,7 +190,8 @@ pub struct VersionNeed {
 }
 
 /// One version needed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "LSB Core, Symbol Versioning"))]
 pub struct NeededVersion {
     /// `GLIBC_2.17`, `GLIBC_ABI_DT_RELR` …
     pub name: String,
@@ -192,23 +199,25 @@ pub struct NeededVersion {
     pub flags: u16,
     /// `vna_other`: the index symbols refer to.
     pub index: u16,
-    /// `vna_hash`.
+    /// `vna_hash`: the System V hash of its name.
     pub hash: u32,
 }
 
 /// One version defined.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "LSB Core, Symbol Versioning"))]
 pub struct VersionDefinition {
     /// Its name.
     pub name: String,
     /// `vd_flags`; `VER_FLG_BASE` is 1.
     pub flags: u16,
-    /// `vd_ndx`.
+    /// `vd_ndx`: the index that symbols refer to.
     pub index: u16,
 }
 
 /// An undefined dynamic symbol.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "ELF gABI, Symbol Table"))]
 pub struct ElfImport {
     /// The symbol's name.
     pub name: String,
@@ -221,7 +230,8 @@ pub struct ElfImport {
 }
 
 /// How many dynamic relocations a file has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "ELF gABI, Relocation"))]
 pub struct RelocationCount {
     /// Entries of `DT_REL`, `DT_RELA` and `DT_JMPREL` together.
     pub entries: u64,
@@ -230,7 +240,8 @@ pub struct RelocationCount {
 }
 
 /// One note.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "ELF gABI, Note Section"))]
 pub struct Note {
     /// The owner: `GNU`, `FDO` …
     pub owner: String,

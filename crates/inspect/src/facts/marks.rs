@@ -1,9 +1,11 @@
 //! What compiler, linker and packager left in an ELF file for those who come later: notes decoded, and evidence.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Notes and evidence, decoded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "Seaworthy, from notes, symbols and comments"))]
 pub struct ElfMarks {
     /// Every property of every `NT_GNU_PROPERTY_TYPE_0` note, in file order.
     pub properties: Vec<GnuProperty>,
@@ -25,9 +27,10 @@ pub struct ElfMarks {
 }
 
 /// One property of a `NT_GNU_PROPERTY_TYPE_0` note ("Linux Extensions to gABI", and the processors' supplements).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "Linux Extensions to gABI, and the processors' supplements"))]
 pub struct GnuProperty {
-    /// `pr_type`.
+    /// `pr_type`: which property it is.
     pub kind: u32,
     /// `pr_data` as a number, where it has four or eight bytes.
     pub value: Option<u64>,
@@ -40,7 +43,8 @@ pub struct GnuProperty {
 }
 
 /// `NT_GNU_ABI_TAG` (LSB, "Special Sections").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "LSB Core, Special Sections: .note.ABI-tag"))]
 pub struct AbiTag {
     /// 0 is Linux, 1 the Hurd, 2 Solaris, 3 FreeBSD.
     pub system: u32,
@@ -49,7 +53,8 @@ pub struct AbiTag {
 }
 
 /// Relocations into memory that is not writable. Looked for only where `DT_TEXTREL` or `DF_TEXTREL` announces some.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "ELF gABI, Relocation"))]
 pub struct TextRelocations {
     /// How many.
     pub count: u64,
@@ -58,7 +63,8 @@ pub struct TextRelocations {
 }
 
 /// One relocation into memory that is not writable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "ELF gABI, Relocation"))]
 pub struct TextRelocation {
     /// `r_offset`: the address that is written to.
     pub address: u64,
@@ -71,7 +77,7 @@ pub struct TextRelocation {
 }
 
 /// A language, and how it shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct LanguageMark {
     /// The language.
     pub language: Language,
@@ -80,7 +86,7 @@ pub struct LanguageMark {
 }
 
 /// The languages that can be told from a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Language {
     /// Rust: rustc's line in `.comment`.

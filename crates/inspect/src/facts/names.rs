@@ -1,5 +1,8 @@
 //! Many names in one piece of memory: a library exports tens of thousands, and most rules look at none of them.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 /// A list of names, in one allocation for all.
@@ -44,6 +47,20 @@ impl<S: AsRef<str>> FromIterator<S> for Names {
         let mut all = Names::new();
         names.into_iter().for_each(|name| all.push(name.as_ref()));
         all
+    }
+}
+
+impl JsonSchema for Names {
+    fn schema_name() -> Cow<'static, str> {
+        "Names".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Vec::<String>::json_schema(generator)
+    }
+
+    fn inline_schema() -> bool {
+        true
     }
 }
 

@@ -4,6 +4,7 @@ mod load_config;
 mod resources;
 mod signature;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Names;
@@ -13,19 +14,20 @@ pub use resources::*;
 pub use signature::*;
 
 /// A PE file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "PE/COFF specification"))]
 pub struct Pe {
     /// File offset of the `PE\0\0` signature (`e_lfanew`).
     pub header_offset: u32,
-    /// COFF `Machine`.
+    /// COFF `Machine`: the processor (0x8664 x86-64, 0xaa64 AArch64, 0x14c x86).
     pub machine: u16,
-    /// COFF `TimeDateStamp`.
+    /// COFF `TimeDateStamp`: seconds since 1970, 0, or a part of a hash.
     pub timestamp: u32,
-    /// COFF `Characteristics`.
+    /// COFF `Characteristics`: 1 relocations stripped, 2 executable, 0x20 addresses above 2 GiB, 0x2000 DLL …
     pub characteristics: u16,
-    /// COFF `PointerToSymbolTable`.
+    /// COFF `PointerToSymbolTable`: file offset of the COFF symbols; 0 where there are none.
     pub symbol_table_offset: u32,
-    /// COFF `NumberOfSymbols`.
+    /// COFF `NumberOfSymbols`: how many entries that table has.
     pub symbol_count: u32,
     /// Optional header `Magic`: 0x10b (PE32) or 0x20b (PE32+).
     pub magic: u16,
@@ -33,11 +35,11 @@ pub struct Pe {
     pub linker_version: (u8, u8),
     /// `AddressOfEntryPoint`, relative to the image base.
     pub entry: u32,
-    /// `ImageBase`.
+    /// `ImageBase`: the preferred address of the first byte in memory.
     pub image_base: u64,
-    /// `SectionAlignment`.
+    /// `SectionAlignment`: alignment of sections in memory, in bytes.
     pub section_alignment: u32,
-    /// `FileAlignment`.
+    /// `FileAlignment`: alignment of sections in the file, in bytes.
     pub file_alignment: u32,
     /// Operating system version, major and minor.
     pub os_version: (u16, u16),
@@ -45,15 +47,15 @@ pub struct Pe {
     pub image_version: (u16, u16),
     /// Subsystem version, major and minor.
     pub subsystem_version: (u16, u16),
-    /// `SizeOfImage`.
+    /// `SizeOfImage`: size in memory of headers and sections, in bytes.
     pub size_of_image: u32,
-    /// `SizeOfHeaders`.
+    /// `SizeOfHeaders`: size in the file of all headers, in bytes.
     pub size_of_headers: u32,
-    /// `CheckSum` as stored.
+    /// `CheckSum` as stored; 0 where the linker wrote none.
     pub checksum: u32,
     /// `Subsystem`: 2 GUI, 3 console.
     pub subsystem: u16,
-    /// `DllCharacteristics`.
+    /// `DllCharacteristics`: 0x20 high-entropy addresses, 0x40 may be moved, 0x100 data is not executed, 0x4000 control flow guard …
     pub dll_characteristics: u16,
     /// Stack reserve and commit, heap reserve and commit, in bytes.
     pub stack_and_heap: [u64; 4],
@@ -140,7 +142,8 @@ impl Pe {
 }
 
 /// One data directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "PE/COFF specification, Optional Header Data Directories"))]
 pub struct DataDirectory {
     /// `VirtualAddress` (for the certificate table: a file offset).
     pub address: u32,
@@ -149,19 +152,20 @@ pub struct DataDirectory {
 }
 
 /// One section header.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "PE/COFF specification, Section Table"))]
 pub struct PeSection {
     /// Its name, with a `/4`-style name resolved through the COFF string table where there is one.
     pub name: String,
-    /// `VirtualSize`.
+    /// `VirtualSize`: size in memory, in bytes.
     pub virtual_size: u32,
-    /// `VirtualAddress`.
+    /// `VirtualAddress`: address relative to the image base.
     pub virtual_address: u32,
-    /// `SizeOfRawData`.
+    /// `SizeOfRawData`: size in the file, in bytes.
     pub raw_size: u32,
-    /// `PointerToRawData`.
+    /// `PointerToRawData`: file offset of its bytes.
     pub raw_offset: u32,
-    /// `Characteristics`.
+    /// `Characteristics`: 0x20 code, 0x1000_0000 shared, 0x2000_0000 executable, 0x4000_0000 readable, 0x8000_0000 writable …
     pub characteristics: u32,
 }
 
@@ -174,7 +178,8 @@ impl PeSection {
 }
 
 /// One imported library.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "PE/COFF specification, The .idata Section"))]
 pub struct PeImport {
     /// Its name as written.
     pub library: String,
@@ -185,8 +190,9 @@ pub struct PeImport {
 }
 
 /// One imported function.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[schemars(extend("x-source" = "PE/COFF specification, Import Lookup Table"))]
 pub enum PeFunction {
     /// By name.
     Name(String),
@@ -195,7 +201,8 @@ pub enum PeFunction {
 }
 
 /// The base relocation table, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "PE/COFF specification, The .reloc Section"))]
 pub struct BaseRelocations {
     /// Blocks (one a 4 KiB page).
     pub blocks: u32,
@@ -204,7 +211,8 @@ pub struct BaseRelocations {
 }
 
 /// One exported address that is another library's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "PE/COFF specification, Export Address Table"))]
 pub struct PeForwarder {
     /// Its ordinal, with the base.
     pub ordinal: u32,
@@ -213,7 +221,8 @@ pub struct PeForwarder {
 }
 
 /// One bound import.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "PE/COFF specification, Optional Header Data Directories: Bound Import"))]
 pub struct BoundImport {
     /// The library's name.
     pub library: String,
@@ -222,11 +231,12 @@ pub struct BoundImport {
 }
 
 /// One entry of the debug directory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "PE/COFF specification, The .debug Section"))]
 pub struct PeDebug {
     /// `Type`: 2 CodeView, 13 POGO, 16 Repro, 20 extended DLL characteristics …
     pub kind: u32,
-    /// `TimeDateStamp`.
+    /// `TimeDateStamp`: seconds since 1970, or a part of a hash.
     pub timestamp: u32,
     /// `PointerToRawData`: file offset of the entry's data.
     pub offset: u32,
@@ -245,7 +255,8 @@ pub struct PeDebug {
 }
 
 /// The thread-local storage directory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "PE/COFF specification, The .tls Section"))]
 pub struct PeTls {
     /// `StartAddressOfRawData` and `EndAddressOfRawData`, absolute.
     pub data: (u64, u64),
@@ -258,7 +269,8 @@ pub struct PeTls {
 }
 
 /// The "Rich" header.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "Microsoft's linker, undocumented"))]
 pub struct RichHeader {
     /// File offset of its first byte.
     pub offset: u32,
@@ -269,7 +281,8 @@ pub struct RichHeader {
 }
 
 /// The header of .NET code (ECMA-335 II.25.3.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "ECMA-335, II.25.3.3"))]
 pub struct ClrHeader {
     /// Runtime version, major and minor.
     pub runtime_version: (u16, u16),

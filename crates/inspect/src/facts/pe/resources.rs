@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The resource directory, its tree flattened.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "PE/COFF specification, The .rsrc Section"))]
 pub struct Resources {
     /// Every resource, in file order.
     pub leaves: Vec<Resource>,
@@ -16,7 +18,7 @@ pub struct Resources {
 }
 
 /// One resource.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Resource {
     /// The names of the directories above it: by convention type, name and language.
     pub path: Vec<ResourceName>,
@@ -27,7 +29,7 @@ pub struct Resource {
 }
 
 /// What a resource directory's entry is called.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ResourceName {
     /// A number; of the first level 3 icon, 16 version, 24 manifest …
@@ -37,7 +39,8 @@ pub enum ResourceName {
 }
 
 /// `VS_VERSIONINFO`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "Windows API, VS_VERSIONINFO"))]
 pub struct VersionInfo {
     /// `dwFileVersion`, most significant part first.
     pub file_version: [u16; 4],
@@ -52,7 +55,7 @@ pub struct VersionInfo {
 }
 
 /// One line of `StringFileInfo`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct VersionString {
     /// The table's key: language and code page in hexadecimal.
     pub language: String,
@@ -63,7 +66,8 @@ pub struct VersionString {
 }
 
 /// One `RT_MANIFEST` resource.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "Windows API, Application Manifests"))]
 pub struct Manifest {
     /// The XML as written.
     pub text: String,
@@ -72,7 +76,7 @@ pub struct Manifest {
 }
 
 /// One setting: `requestedExecutionLevel`, `uiAccess`, `longPathAware`, `dpiAwareness`, `supportedOS`, `dependency` …
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct ManifestSetting {
     /// The element's or attribute's name.
     pub name: String,

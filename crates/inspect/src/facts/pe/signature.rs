@@ -1,9 +1,11 @@
 //! Authenticode: what a signature claims, and how much of it the bytes confirm.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One entry of the attribute certificate table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "PE/COFF specification, The Attribute Certificate Table"))]
 pub struct Certificate {
     /// File offset of the entry.
     pub offset: u64,
@@ -18,7 +20,8 @@ pub struct Certificate {
 }
 
 /// An Authenticode signature (Microsoft's "Windows Authenticode Portable Executable Signature Format").
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "Microsoft, Windows Authenticode Portable Executable Signature Format"))]
 pub struct Signature {
     /// The digest's algorithm: `sha256`, `sha1`, … or its object identifier.
     pub algorithm: String,
@@ -51,7 +54,8 @@ pub struct SignatureCheck {
 }
 
 /// One X.509 certificate (RFC 5280).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "RFC 5280"))]
 pub struct X509Certificate {
     /// Whom it names, as RFC 4514 writes names.
     pub subject: String,
@@ -72,7 +76,8 @@ pub struct X509Certificate {
 }
 
 /// A countersignature of a time stamping authority.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(extend("x-source" = "RFC 3161 and PKCS #9"))]
 pub struct Timestamp {
     /// `RFC 3161` or `PKCS #9`.
     pub form: String,
