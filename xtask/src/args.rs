@@ -276,6 +276,13 @@ pub struct VerifyArgs {
     pub explain: Vec<String>,
 }
 
+impl VerifyArgs {
+    /// Whether release.toml says what files are held to: neither a preset nor a policy file stands in its place.
+    pub(crate) fn is_by_release(&self) -> bool {
+        self.preset.is_none() && self.policy.is_none()
+    }
+}
+
 /// The presets by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PresetName {

@@ -8,28 +8,33 @@ use inputs::Input;
 use inspect::facts::{Binary, Facts};
 use package::Archive;
 use plan::{Job, ReleasePlan};
-use verify::{Policy, Subject};
+use verify::{Policy, Subject, Waivers};
 
 use crate::failure::{Failure, Message};
 
-/// The report about a finished program.
-pub(crate) fn finished(artifact: &Artifact<Finished>, job: &Job) -> Result<Report, Failure> {
+/// The report about a finished program, with what is waived of it.
+pub(crate) fn finished(
+    artifact: &Artifact<Finished>,
+    job: &Job,
+    waivers: &Waivers,
+) -> Result<Report, Failure> {
     let path = artifact.path();
     let bytes = fs::read(path).map_err(|error| cannot_read(path, &error))?;
-    let report = report(&path.display().to_string(), &bytes, &job.policy);
+    let mut report = report(&path.display().to_string(), &bytes, &job.policy);
+    waivers.apply(&mut report, Some(artifact.target()));
     Ok(Report { subject: Some(Digest::of(&bytes)), ..report })
 }
 
 /// Reads back every archive and verifies every program inside again, also those that were only bundled.
-pub(crate) fn packed(archives: &[Archive], plan: &ReleasePlan) -> Result<(), Failure> {
+pub(crate) fn packed(archives: &[Archive], plan: &ReleasePlan, waivers: &Waivers) -> Result<(), Failure> {
     let mut refused = Vec::new();
     for archive in archives.iter().filter(|archive| archive.record.kind == manifest::FileKind::Archive) {
         package::read_back(archive, &mut |input| {
             if inputs::looks_like_a_program(&input.bytes) {
                 let policy = member_policy(input, archive.record.target, plan);
-                refused.extend(
-                    Some(report(&input.name, &input.bytes, &policy)).filter(|report| !report.passed()),
-                );
+                let mut report = report(&input.name, &input.bytes, &policy);
+                waivers.apply(&mut report, Some(archive.record.target));
+                refused.extend(Some(report).filter(|report| !report.passed()));
             }
         })?;
     }

@@ -16,6 +16,7 @@ use package::Staging;
 use plan::{Job, ReleasePlan};
 use smoke::{SmokeRequest, SmokeResult};
 use toolchain::Context;
+use verify::{Unused, Waivers};
 
 use crate::failure::{Failure, Message};
 use crate::{gate, record};
@@ -52,10 +53,12 @@ pub fn release(
     conduct: Conduct,
     events: Events<'_>,
 ) -> Result<Released, Failure> {
+    let waivers = plan::in_force(&plan.waivers)?;
     let staging = Staging::begin(&plan.layout)?;
     compile::fetch(&plan.workspace, context.offline, events)?;
-    let programs =
-        side_by_side(&plan.targets, &|target| target_programs(plan, target, context, conduct, events))?;
+    let programs = side_by_side(&plan.targets, &|target| {
+        target_programs(plan, target, context, conduct, &waivers, events)
+    })?;
     let mut archives = Vec::new();
     for target in &plan.targets {
         let of_target = programs.iter().map(|program| &program.artifact);
@@ -64,7 +67,8 @@ pub fn release(
             Ok(package::pack(*target, &of_target, &plan.layout, &staging)?)
         })?);
     }
-    step(events, "open and verify the archives".to_owned(), || gate::packed(&archives, plan))?;
+    step(events, "open and verify the archives".to_owned(), || gate::packed(&archives, plan, &waivers))?;
+    waivers.all_used(if plan.is_whole { Unused::Every } else { Unused::OfFilesSeen })?;
     let manifest = record::manifest(plan, &programs, &archives);
     let folder = staging.publish(&manifest)?;
     Ok(Released { folder, manifest })
@@ -76,6 +80,7 @@ fn target_programs(
     target: Target,
     context: &Context,
     conduct: Conduct,
+    waivers: &Waivers,
     events: Events<'_>,
 ) -> Result<Vec<Accepted>, Failure> {
     let toolchain = toolchain::provision(plan.builder.kind, target, context, events)?;
@@ -83,7 +88,7 @@ fn target_programs(
     for job in plan.jobs_for(target) {
         let built = compile::compile(&job.compile, &toolchain, events)?;
         let finished = finish::finish(built, &finish_request(plan, job, &toolchain)?)?;
-        let report = gate::finished(&finished, job)?;
+        let report = gate::finished(&finished, job, waivers)?;
         if !report.passed() {
             return Err(Failure::Refused(vec![report]));
         }

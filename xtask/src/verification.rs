@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
-use std::{env, fs, slice};
+use std::{fs, slice};
 
 use artifact::{Report, Target};
 use closure::Sysroot;
@@ -12,7 +11,7 @@ use inputs::{Input, Item};
 use inspect::Facts;
 use inspect::facts::Binary;
 use manifest::Manifest;
-use verify::{ApparentKind, Date, Kind, Policy, PolicyFile, Preset, Subject, SysrootPolicy, Unused};
+use verify::{ApparentKind, Kind, Policy, PolicyFile, Preset, Subject, SysrootPolicy, Unused};
 
 use crate::against::Older;
 use crate::args::VerifyArgs;
@@ -68,7 +67,9 @@ fn verify_paths(args: &VerifyArgs, renderer: &Renderer) -> Result<(), Failure> {
     list.end();
     renderer.reports(&reports);
     // A policy that is out of date says nothing reliable about the files either.
-    choice.file.waivers.all_used(Unused::Every)?;
+    // Only those of release.toml may be about files that were not named: a release looks at all.
+    let unused = if args.is_by_release() { Unused::OfFilesSeen } else { Unused::Every };
+    choice.file.waivers.all_used(unused)?;
     match unreadable {
         Some(failure) if !readable => Err(failure),
         // The reports were the result; the failure only carries the exit code.
@@ -90,8 +91,11 @@ pub(crate) struct Choice<'a> {
 
 impl Choice<'_> {
     fn of(args: &VerifyArgs) -> Result<Choice<'_>, Failure> {
-        let file = args.policy.as_deref().map(read_policy).transpose()?.unwrap_or_default();
+        let mut file = args.policy.as_deref().map(read_policy).transpose()?.unwrap_or_default();
         let preset = args.preset.map(Preset::from);
+        if args.is_by_release() {
+            file.waivers = plan::waivers(&args.workspace)?;
+        }
         if let (Some(asked), Some(written)) = (preset, file.preset())
             && asked != written
         {
@@ -133,10 +137,10 @@ impl Choice<'_> {
             return Ok(Arc::clone(policy));
         }
         // A preset or a policy file stands in the place of release.toml, which is about one workspace's programs.
-        let mut policy = if self.preset.is_some() || self.args.policy.is_some() {
-            self.file.policy(self.preset, target, kind)
-        } else {
+        let mut policy = if self.args.is_by_release() {
             plan::policy(&self.args.workspace, target)?
+        } else {
+            self.file.policy(self.preset, target, kind)
         };
         policy.sysroot = self.sysroot.clone().or(policy.sysroot);
         let policy = Arc::new(policy);
@@ -150,20 +154,7 @@ fn read_policy(path: &Path) -> Result<PolicyFile, Failure> {
     let text = fs::read_to_string(path).map_err(|error| {
         Failure::Usage(Message::new(format!("cannot read the policy {name}: {error}"), "check its path"))
     })?;
-    Ok(PolicyFile::parse(&text, &name, today()?)?)
-}
-
-/// The day that waivers are held against: that of SOURCE_DATE_EPOCH, so that a build made again ends as it did.
-fn today() -> Result<Date, Failure> {
-    let Some(text) = env::var_os("SOURCE_DATE_EPOCH") else {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        return Ok(Date::of_seconds(now.as_secs()));
-    };
-    let seconds = text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
-        let sentence = format!("SOURCE_DATE_EPOCH is `{}`, which is no number", text.display());
-        Failure::Usage(Message::new(sentence, "set it to seconds since 1970, or not at all"))
-    })?;
-    Ok(Date::of_seconds(seconds))
+    Ok(PolicyFile::parse(&text, &name, plan::today()?)?)
 }
 
 /// The report about an item, and the failure that it is where a part of it could not be read.

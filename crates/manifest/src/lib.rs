@@ -9,6 +9,6 @@ mod schema;
 
 pub use error::{Error, ErrorKind};
 pub use model::{
-    Artifact, Builder, Edit, File, FileKind, Manifest, Member, RuleResult, SCHEMA_VERSION, Smoke,
+    Artifact, Builder, Edit, File, FileKind, Manifest, Member, RuleResult, SCHEMA_VERSION, Smoke, Waived,
 };
 pub use schema::schema;

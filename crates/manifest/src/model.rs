@@ -100,11 +100,29 @@ pub struct Edit {
 pub struct RuleResult {
     /// The rule's lasting ID.
     pub rule: String,
-    /// How it ended. A published release holds no `fail` and no `cannot-tell`.
+    /// How it ended. A published release holds no `fail` and no `cannot-tell` that is not waived.
     #[schemars(schema_with = "schema::outcome")]
     pub outcome: Outcome,
     /// What the file says.
     pub observed: String,
+    /// Who accepted a `fail` or `cannot-tell`, and until when; missing where nobody had to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waived: Option<Waived>,
+}
+
+/// A person's word that a refusal is known and accepted for a time, from `release.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Waived {
+    /// Which files it is about, as it was written.
+    pub path: String,
+    /// Why it is accepted.
+    pub reason: String,
+    /// Where it is tracked.
+    pub ticket: String,
+    /// The last day on which it holds, as `YYYY-MM-DD`.
+    #[schemars(regex(pattern = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"))]
+    pub expires: String,
 }
 
 /// Whether a program was really started, and what it said.
@@ -275,6 +293,12 @@ impl Artifact {
             rule: finding.rule.to_string(),
             outcome: finding.outcome,
             observed: finding.observed.to_string(),
+            waived: finding.waived.as_deref().map(|waiver| Waived {
+                path: waiver.path.clone(),
+                reason: waiver.reason.clone(),
+                ticket: waiver.ticket.clone(),
+                expires: waiver.expires.clone(),
+            }),
         };
         Artifact {
             target: artifact.target(),

@@ -1,7 +1,7 @@
 //! The types, the committed schema and an independent validator must tell the same story.
 
 use artifact::{
-    BuilderKind, Digest, Edit, Finding, Outcome, Report, Source, Target, ToolchainIdentity, Verified,
+    BuilderKind, Digest, Edit, Finding, Outcome, Report, Source, Target, ToolchainIdentity, Verified, Waiver,
 };
 use manifest::{ErrorKind, Manifest, Smoke};
 use seaworthy_manifest as manifest;
@@ -50,6 +50,8 @@ fn what_the_schema_refuses_the_reader_refuses_too() {
         ("/artifacts/0/edits/0/bytes_saved", json!(0.5)),
         ("/artifacts/0/rules/0/outcome", json!("maybe")),
         ("/artifacts/0/rules/0/unknown", json!(1)),
+        ("/artifacts/0/rules/2/waived/unknown", json!(1)),
+        ("/artifacts/0/rules/2/waived/expires", json!(7)),
         ("/artifacts/0/rules/0", json!(["SW-ELF-RELRO", "pass", "a list for an object"])),
         ("/artifacts/0/smoke/result", json!("failed")),
         ("/artifacts/0/smoke/unknown", json!(1)),
@@ -207,8 +209,20 @@ fn verified(target: Target) -> artifact::Artifact<Verified> {
         evidence: Vec::new(),
         waived: None,
     };
-    let findings =
-        vec![finding("SW-ELF-RELRO", Outcome::Pass), finding("SW-ELF-BUILD-ID", Outcome::NotApplicable)];
+    let waiver = Waiver {
+        rule: "SW-STRIPPED".to_owned(),
+        path: "ship*".to_owned(),
+        target: None,
+        reason: "the field asked for symbols".to_owned(),
+        ticket: "SHIP-7".to_owned(),
+        expires: "2999-12-31".to_owned(),
+    };
+    let waived = Finding { waived: Some(Box::new(waiver)), ..finding("SW-STRIPPED", Outcome::Fail) };
+    let findings = vec![
+        finding("SW-ELF-RELRO", Outcome::Pass),
+        finding("SW-ELF-BUILD-ID", Outcome::NotApplicable),
+        waived,
+    ];
     let report = Report { subject: Some(finished.digest()), path: "ship".to_owned(), findings };
     finished.accept(report).unwrap()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use artifact::{BuilderKind, Target, nearest, nearest_in};
+use artifact::{BuilderKind, Target, Waiver, nearest, nearest_in};
 use finish::FinishOptions;
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -33,6 +33,8 @@ pub struct Config {
     pub target: BTreeMap<String, TargetConfig>,
     /// What differs from the target's verification policy, for all targets.
     pub policy: PolicyOverrides,
+    /// Refusals of the gate that a person has accepted for a time.
+    pub waiver: Vec<Waiver>,
 }
 
 /// `[product]`

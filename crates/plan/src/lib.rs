@@ -7,8 +7,10 @@ mod config;
 mod error;
 mod git;
 mod resolve;
+mod waivers;
 mod workspace;
 
 pub use config::{Config, DEFAULT as DEFAULT_CONFIG};
 pub use error::{Error, ErrorKind};
 pub use resolve::{Job, PlanRequest, ReleasePlan, plan, policy, target};
+pub use waivers::{in_force, today, waivers};

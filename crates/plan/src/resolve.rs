@@ -5,7 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use artifact::{BuilderKind, Digest, Source, Target, Toolchain};
+use artifact::{BuilderKind, Digest, Source, Target, Toolchain, Waiver};
 use compile::CompileRequest;
 use finish::{FinishOptions, Subsystem};
 use package::{BundleFile, Layout};
@@ -15,6 +15,7 @@ use toolchain::Choice;
 use verify::{Policy, PolicyOverrides, SubsystemPolicy};
 
 use crate::config::{Config, Package, SmokeExpectation, TargetConfig, find_target};
+use crate::waivers::in_force;
 use crate::workspace::{Released, Workspace};
 use crate::{Error, ErrorKind, git};
 
@@ -50,6 +51,10 @@ pub struct ReleasePlan {
     pub targets: Vec<Target>,
     /// One job a target and binary, grouped by target.
     pub jobs: Vec<Job>,
+    /// Whether these are all of the configured targets.
+    pub is_whole: bool,
+    /// Refusals of the gate that a person has accepted for a time; sound, and in force when the plan was made.
+    pub waivers: Vec<Waiver>,
     /// How a program is started to see that it does.
     pub smoke: SmokePlan,
     /// What the archives are called and hold.
@@ -100,6 +105,8 @@ pub fn plan(request: &PlanRequest) -> Result<ReleasePlan, Error> {
     for job in &jobs {
         meant(&job.policy, job.compile.target)?;
     }
+    in_force(&config.waiver)?;
+    let is_released = |name: &String| find_target(name).is_ok_and(|target| targets.contains(&target));
     let out = request
         .out
         .clone()
@@ -112,6 +119,8 @@ pub fn plan(request: &PlanRequest) -> Result<ReleasePlan, Error> {
         source,
         tree,
         builder,
+        is_whole: config.product.targets.iter().all(is_released),
+        waivers: config.waiver,
         targets,
         jobs,
     })

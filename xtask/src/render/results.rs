@@ -1,7 +1,7 @@
 //! Results as text for people.
 
 use artifact::{Finding, Outcome, Report};
-use manifest::{FileKind, Smoke};
+use manifest::{FileKind, Smoke, Waived};
 use plan::ReleasePlan;
 use serde::Serialize;
 use toolchain::BuilderStatus;
@@ -24,6 +24,12 @@ pub(crate) fn planned(plan: &ReleasePlan) -> String {
     text += &format!("workspace  {}\n", plan.workspace.display());
     text += &format!("release    {}\n", plan.layout.out_dir.join(plan.layout.release_name()).display());
     text += &format!("start      {} {}\n", "PROGRAM", plan.smoke.args.join(" "));
+    for waiver in &plan.waivers {
+        text += &format!(
+            "waived     {} of {} until {} ({})\n",
+            waiver.rule, waiver.path, waiver.expires, waiver.ticket
+        );
+    }
     for job in &plan.jobs {
         let compile = &job.compile;
         text += &format!(
@@ -71,6 +77,11 @@ pub(crate) fn released(released: &Released) -> String {
             Smoke::Ran { runner, .. } => format!("started ({runner})\n"),
             Smoke::NotRun { why } => format!("{BAD}not started{BAD:#}: {why}\n"),
         };
+        for rule in &program.rules {
+            if let Some(Waived { reason, ticket, expires, .. }) = &rule.waived {
+                text += &format!("  {BAD}waived{BAD:#} {} until {expires}: {reason} ({ticket})\n", rule.rule);
+            }
+        }
     }
     text += &format!("\n{NOTE}{}/{NOTE:#}\n", released.folder.display());
     for file in &manifest.files {
