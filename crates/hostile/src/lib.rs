@@ -3,6 +3,7 @@
 //! A reader may answer whatever it likes. It must answer: no panic, no endless loop, no memory beyond its caps. Which files
 //! tried that is in `fuzz/corpus/`, a folder for each reader; see `docs/fuzzing.md`.
 
+use std::fmt::{self, Write};
 use std::str;
 
 use artifact::Target;
@@ -63,9 +64,22 @@ const LIMITS: Limits = Limits {
 fn inspected(magic: &[u8], bytes: &[u8]) {
     // Anything else is refused at its first bytes, which is no work for a fuzzer.
     if bytes.starts_with(magic) {
-        drop(inspect::inspect(bytes).map(|facts| format!("{facts:?}")));
+        if let Ok(facts) = inspect::inspect(bytes) {
+            let told = write!(Told(0), "{facts:?}");
+            assert!(told.is_ok(), "what is found grows beyond measure when it is told");
+        }
         drop(inspect::elf_linkage(bytes));
         drop(inspect::pe_linkage(bytes));
+    }
+}
+
+/// How much was told so far, in bytes; more than the cap is an error.
+struct Told(usize);
+
+impl fmt::Write for Told {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 += text.len();
+        if self.0 > 64 << 20 { Err(fmt::Error) } else { Ok(()) }
     }
 }
 

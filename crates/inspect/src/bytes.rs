@@ -56,6 +56,7 @@ pub(crate) struct Survey {
     pub(crate) anomalies: Vec<Anomaly>,
     items: usize,
     text: usize,
+    notes: usize,
 }
 
 impl Survey {
@@ -102,7 +103,16 @@ impl Survey {
         Some(std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed))
     }
 
-    /// Whether `size` more bytes of names or descriptions may be kept; the first refusal is an anomaly of `part`.
+    /// Whether `size` more bytes of notes' descriptions may be kept; a refusal is an anomaly of `part`.
+    pub(crate) fn keep_note(&mut self, part: &str, size: usize) -> bool {
+        self.notes += size;
+        if self.notes > limits::NOTES {
+            self.anomaly(part, format!("more than {} bytes of them: not read further", limits::NOTES));
+        }
+        self.notes <= limits::NOTES
+    }
+
+    /// Whether `size` more bytes of names may be kept; the first refusal is an anomaly of `part`.
     pub(crate) fn keep(&mut self, part: &str, size: usize) -> bool {
         if self.text + size > limits::TEXT {
             let what = format!("more than {} bytes of names in this file: not read further", limits::TEXT);

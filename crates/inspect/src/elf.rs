@@ -12,7 +12,7 @@ use crate::constants::elf as constants;
 
 use crate::bytes::{Bytes, Survey};
 use crate::facts::{Anomaly, Elf, ElfSection, ElfSegment};
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, limits};
 
 /// Reads an ELF file.
 pub(crate) fn read(data: &[u8]) -> Result<(Elf, Vec<Anomaly>), Error> {
@@ -220,7 +220,10 @@ impl<'a> Image<'a> {
             survey.anomaly(PART, format!("e_shentsize is {}, not {size}", elf.section_header_entry_size));
             return sections;
         }
-        for index in 0..count {
+        if count > limits::SECTIONS {
+            survey.anomaly(PART, format!("{count}: no more than {} are read", limits::SECTIONS));
+        }
+        for index in 0..count.min(limits::SECTIONS) {
             if !survey.admit(PART) {
                 break;
             }

@@ -2,13 +2,17 @@
 
 /// Things listed from one file in all: sections, symbols, imports, exports, notes. The largest honest file seen has
 /// some 120,000.
-pub(crate) const ITEMS: usize = 250_000;
+pub(crate) const ITEMS: usize = 150_000;
 /// Bytes of names copied from one file in all.
 pub(crate) const TEXT: usize = 16 << 20;
 /// The longest single name or path, in bytes.
 pub(crate) const NAME: usize = 16 << 10;
+/// Section headers of one file. Programs have some forty; a larger object file is not what is released.
+pub(crate) const SECTIONS: u64 = 1 << 16;
 /// Bytes of one note's description that are kept.
 pub(crate) const NOTE: usize = 4 << 10;
+/// Bytes of all notes' descriptions: written out as numbers they take twenty times as much.
+pub(crate) const NOTES: usize = 1 << 20;
 /// Base relocation entries that are counted.
 pub(crate) const RELOCATIONS: usize = 16 << 20;
 /// Resources of a PE file that are listed; each has a path of its own.

@@ -118,5 +118,5 @@ fn millions_of_imports_hit_the_cap_and_say_so() {
         facts.anomalies
     );
     let Binary::Pe(read) = facts.binary else { panic!("a PE file") };
-    assert!(read.imports.iter().map(|import| import.functions.len()).sum::<usize>() <= 250_000);
+    assert!(read.imports.iter().map(|import| import.functions.len()).sum::<usize>() <= 150_000);
 }

@@ -85,7 +85,7 @@ fn read_notes(image: Image<'_>, elf: &mut Elf, survey: &mut Survey, start: u64, 
             survey.anomaly(PART, format!("the note at {offset:#x} ends outside its segment"));
             return;
         };
-        if !survey.keep(PART, kept.len()) {
+        if !survey.keep_note(PART, kept.len()) {
             return;
         }
         // Go counts the padding in: `Go\0\0`, 4 bytes.
