@@ -25,7 +25,7 @@ const R_X86_64_RELATIVE64: u64 = 38;
 const AFTER_MASK: u8 = 8;
 
 /// How many instructions are looked at. musl's compare is among the first 200; glibc, which reads tunables and the
-/// processor's features before, has it among the first 35,000 in this order.
+/// processor's features before, has it among the first 4,000.
 const INSTRUCTIONS: usize = 1 << 16;
 
 /// What the start code does.
@@ -51,9 +51,10 @@ pub(crate) fn follow(elf: &Elf, bytes: &[u8]) -> StartCode {
         _ => return StartCode::UnknownMachine,
     };
     let mut seen = HashSet::new();
-    // Breadth first: what runs early is found early, whatever big function is called later.
-    let mut waiting = VecDeque::from([(elf.entry, 0_u8)]);
-    while let Some((address, masked)) = waiting.pop_front() {
+    // A whole function before those that it calls, and these in their order: what runs early is found early, whatever big
+    // function is called somewhere below.
+    let (mut waiting, mut called) = (VecDeque::from([(elf.entry, 0_u8)]), VecDeque::new());
+    while let Some((address, masked)) = waiting.pop_front().or_else(|| called.pop_front()) {
         let Some(code) = code_at(elf, bytes, address) else { continue };
         if seen.contains(&address) {
             continue;
@@ -68,6 +69,7 @@ pub(crate) fn follow(elf: &Elf, bytes: &[u8]) -> StartCode {
         }
         let masked = if step.kind == Kind::Masks { AFTER_MASK } else { masked.saturating_sub(1) };
         waiting.extend(step.next.into_iter().flatten().map(|next| (next, masked)));
+        called.extend(step.call.map(|function| (function, 0)));
     }
     if seen.is_empty() { StartCode::NoCode } else { StartCode::DoesNotRelocate(seen.len()) }
 }
@@ -75,8 +77,10 @@ pub(crate) fn follow(elf: &Elf, bytes: &[u8]) -> StartCode {
 /// One instruction, as far as it matters here.
 struct Step {
     kind: Kind,
-    /// The instruction behind it and the one it jumps to or calls.
+    /// The instruction behind it and the one it jumps to.
     next: [Option<u64>; 2],
+    /// The function it calls.
+    call: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -116,20 +120,19 @@ fn aarch64_step(code: &[u8], address: u64) -> Option<Step> {
     let next = match word {
         // B
         _ if word & 0xfc00_0000 == 0x1400_0000 => [None, jump(26, 0)],
-        // BL
-        _ if word & 0xfc00_0000 == 0x9400_0000 => [after, jump(26, 0)],
         // B.cond, CBZ, CBNZ
         _ if word & 0xff00_0000 == 0x5400_0000 || word & 0x7e00_0000 == 0x3400_0000 => [after, jump(19, 5)],
         // TBZ, TBNZ
         _ if word & 0x7e00_0000 == 0x3600_0000 => [after, jump(14, 5)],
-        // BLR comes back; BR and RET do not.
+        // BL and BLR come back; BR and RET do not.
         _ if word & 0xffff_fc1f == 0xd63f_0000 => [after, None],
         _ if word & 0xfe00_0000 == 0xd600_0000 => [None, None],
         // UDF: data, or the end of a function that does not return.
         _ if word & 0xffff_0000 == 0 => [None, None],
         _ => [after, None],
     };
-    Some(Step { kind, next })
+    let is_call = word & 0xfc00_0000 == 0x9400_0000;
+    Some(Step { kind, next, call: if is_call { jump(26, 0) } else { None } })
 }
 
 /// The signed byte offset in `bits` bits of `word` from bit `low` on.
@@ -148,9 +151,11 @@ fn x86_64_step(code: &[u8], address: u64) -> Option<Step> {
     let after = Some(instruction.next_ip());
     let target = direct_target(&instruction);
     let next = match instruction.flow_control() {
-        FlowControl::Next | FlowControl::IndirectCall | FlowControl::Interrupt => [after, None],
+        FlowControl::Next | FlowControl::Call | FlowControl::IndirectCall | FlowControl::Interrupt => {
+            [after, None]
+        }
         FlowControl::UnconditionalBranch => [None, target],
-        FlowControl::ConditionalBranch | FlowControl::Call => [after, target],
+        FlowControl::ConditionalBranch => [after, target],
         FlowControl::Return | FlowControl::IndirectBranch => [None, None],
         FlowControl::XbeginXabortXend | FlowControl::Exception => [None, None],
     };
@@ -161,7 +166,8 @@ fn x86_64_step(code: &[u8], address: u64) -> Option<Step> {
         Some((Mnemonic::Cmp, R_X86_64_RELATIVE)) => Kind::ComparesAfterMask,
         _ => Kind::Other,
     };
-    Some(Step { kind, next })
+    let is_call = instruction.flow_control() == FlowControl::Call;
+    Some(Step { kind, next, call: target.filter(|_| is_call) })
 }
 
 fn direct_target(instruction: &Instruction) -> Option<u64> {
@@ -214,10 +220,11 @@ mod tests {
     #[test]
     fn every_aarch64_branch_goes_where_the_processor_goes() {
         let (after, target) = (Some(0x1004), Some(0x1008));
+        let call = aarch64_step(&0x9400_0002_u32.to_le_bytes(), 0x1000).unwrap();
+        assert_eq!((call.next, call.call), ([after, None], target), "bl .+8");
         let cases: &[(&str, u32, [Option<u64>; 2])] = &[
             ("b .+8", 0x1400_0002, [None, target]),
             ("b .-4", 0x17ff_ffff, [None, Some(0xffc)]),
-            ("bl .+8", 0x9400_0002, [after, target]),
             ("b.ne .+8", 0x5400_0041, [after, target]),
             ("cbz x0, .+8", 0xb400_0040, [after, target]),
             ("cbnz w0, .+8", 0x3500_0040, [after, target]),
@@ -232,7 +239,7 @@ mod tests {
         ];
         for (text, word, next) in cases {
             let step = aarch64_step(&word.to_le_bytes(), 0x1000).unwrap();
-            assert_eq!(step.next, *next, "{text}");
+            assert_eq!((step.next, step.call), (*next, None), "{text}");
             assert!(step.kind == Kind::Other, "{text}");
         }
     }
@@ -257,6 +264,18 @@ mod tests {
         let mut code = aarch64(&vec![nop; INSTRUCTIONS]);
         assert_eq!(follow(&program(EM_AARCH64, &code), &code), StartCode::DoesNotRelocate(INSTRUCTIONS));
         code.extend(aarch64(&[nop]));
+        assert_eq!(follow(&program(EM_AARCH64, &code), &code), StartCode::GoesOn(INSTRUCTIONS));
+    }
+
+    #[test]
+    fn what_a_function_does_itself_is_looked_at_before_what_it_calls() {
+        // bl +12, a function of more instructions than are looked at; cmp x4, #0x403; ret
+        let mut words = vec![0xd503_201f; INSTRUCTIONS + 3];
+        words[..2].copy_from_slice(&[0x9400_0003, 0xf110_0c9f]);
+        words[2] = 0xd65f_03c0;
+        let mut code = aarch64(&words);
+        assert_eq!(follow(&program(EM_AARCH64, &code), &code), StartCode::Relocates(0x1004));
+        code[4..8].copy_from_slice(&0xd503_201f_u32.to_le_bytes());
         assert_eq!(follow(&program(EM_AARCH64, &code), &code), StartCode::GoesOn(INSTRUCTIONS));
     }
 
