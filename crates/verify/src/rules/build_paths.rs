@@ -154,6 +154,27 @@ mod tests {
     }
 
     #[test]
+    fn a_star_stands_for_one_folder_s_name_and_for_no_other() {
+        let with = |pattern: &str, text: &str| {
+            let mut policy = Policy::for_target(Target::Aarch64Linux);
+            policy.path_patterns = vec![pattern.to_owned()];
+            judge(&RULE, &elf_facts(), text.as_bytes(), &policy)
+        };
+        assert_ends(&with("/builds/*", "/builds/ "), Outcome::Pass, "none");
+        assert_ends(&with("/builds/*", "/builds/x"), Outcome::Fail, "/builds/x");
+        assert_ends(&with("/builds/*/out", "/builds//out"), Outcome::Pass, "none");
+        assert_ends(&with("/builds/*/out", "/builds/x/in"), Outcome::Pass, "none");
+        assert_ends(&with("/builds/*/out", "/builds/x/out"), Outcome::Fail, "/builds/x/out");
+    }
+
+    #[test]
+    fn no_more_places_are_told_than_a_person_reads() {
+        let judgement = judge_text(&b"/work/main/x ".repeat(MOST + 1), &["/work/main"]);
+        assert_ends(&judgement, Outcome::Fail, &format!("offset {:#x}", 13 * (MOST - 1)));
+        assert!(!judgement.observed.contains(&format!("offset {:#x}", 13 * MOST)), "{judgement:?}");
+    }
+
+    #[test]
     fn without_folders_nothing_is_searched() {
         let mut policy = Policy::for_target(Target::Aarch64Linux);
         policy.path_patterns.clear();

@@ -44,6 +44,8 @@ mod tests {
     fn any_flag_fails() {
         assert_ends(&judge_elf(&RULE, |_, _| ()), Outcome::Pass, "0x0");
         assert_ends(&judge_elf(&RULE, |elf, _| elf.flags = 0x500_0400), Outcome::Fail, "0x5000400");
+        assert!(judge_elf(&RULE, |_, _| ()).evidence.is_empty());
+        assert_eq!(judge_elf(&RULE, |elf, _| elf.flags = 1).evidence[0].offset, E_FLAGS);
         let arm = judge_elf(&RULE, |elf, _| (elf.machine, elf.flags) = (40, 0x500_0400));
         assert_ends(&arm, Outcome::NotApplicable, "another processor");
     }

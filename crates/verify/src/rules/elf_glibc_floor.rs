@@ -62,6 +62,19 @@ mod tests {
     }
 
     #[test]
+    fn a_need_without_a_version_cannot_be_told_and_without_a_need_there_is_none() {
+        let needing = |library: &str| {
+            judge_elf(&RULE, |elf, _| {
+                elf.needed = vec![library.to_owned()];
+                elf.versions_needed.clear();
+                elf.imports.clear();
+            })
+        };
+        assert_ends(&needing("libc.so.6"), Outcome::CannotTell, "without naming any version");
+        assert_ends(&needing("libgcc_s.so.1"), Outcome::Pass, "no version");
+    }
+
+    #[test]
     fn markers_without_a_number_are_known_or_cannot_be_told() {
         assert_ends(&with_version("GLIBC_ABI_DT_RELR"), Outcome::Fail, "DT_RELR");
         assert_ends(&with_version("GLIBC_ABI_GNU2_TLS"), Outcome::Fail, "GNU2_TLS");

@@ -62,6 +62,19 @@ mod tests {
     use crate::testing::*;
 
     #[test]
+    fn each_sign_counts_by_itself() {
+        let unmoved = judge_elf(&RULE, |elf, _| {
+            elf.segments
+                .iter_mut()
+                .filter(|segment| segment.kind == PT_DYNAMIC)
+                .for_each(|part| part.kind = 7);
+        });
+        assert_ends(&unmoved, Outcome::Fail, "without PT_DYNAMIC");
+        let other_tag = judge_elf(&RULE, |elf, _| elf.dynamic = vec![dynamic(30, DF_1_PIE)]);
+        assert_ends(&other_tag, Outcome::CannotTell, "without DF_1_PIE");
+    }
+
+    #[test]
     fn a_fixed_address_a_library_and_an_unmarked_file_are_refused() {
         assert_ends(&judge_elf(&RULE, |_, _| ()), Outcome::Pass, "DF_1_PIE");
         assert_ends(&judge_static(&RULE, |_, _| ()), Outcome::Pass, "DF_1_PIE");

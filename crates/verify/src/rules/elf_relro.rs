@@ -177,6 +177,46 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_written_and_loaded_and_there_must_be_covered() {
+        let with = |flags, size| {
+            judge_elf(&RULE, |elf, _| elf.sections.push(section(".init_array", 1, flags, 0x19000, 0, size)))
+        };
+        assert_ends(&with(3, 8), Outcome::Fail, ".init_array at 0x19000");
+        for (flags, size) in [(3, 0), (1, 8), (2, 8), (4, 8)] {
+            assert_ends(&with(flags, size), Outcome::Pass, "");
+        }
+        let table = |address| {
+            judge_elf(&RULE, |elf, _| {
+                elf.sections.clear();
+                elf.dynamic.retain(|entry| entry.tag != DT_PLTGOT);
+                elf.dynamic.push(dynamic(DT_PLTGOT, address));
+            })
+        };
+        assert_ends(&table(0x12000 + 0x1000 - 24), Outcome::Pass, "");
+        assert_ends(&table(0x12000 + 0x1000 - 23), Outcome::Fail, "DT_PLTGOT at 0x12fe9, 0x18 bytes");
+    }
+
+    #[test]
+    fn what_ends_where_the_table_begins_does_not_hold_it() {
+        let judged = |address| {
+            judge_elf(&RULE, |elf, policy| {
+                elf.sections.push(section(".got", 1, 3, 0x13000, 0x3000, 0x100));
+                elf.dynamic = vec![dynamic(DT_PLTGOT, address)];
+                policy.bind_now = false;
+            })
+        };
+        assert_ends(&judged(0x130ff), Outcome::Pass, "");
+        assert_ends(&judged(0x13100), Outcome::Fail, ".got at 0x13000");
+        assert_ends(&judged(0x12fff), Outcome::Fail, ".got at 0x13000");
+        let behind = judge_elf(&RULE, |elf, _| {
+            let dynamic = elf.segments.iter_mut().find(|segment| segment.kind == PT_DYNAMIC).unwrap();
+            dynamic.virtual_address = 0x40_1000;
+            elf.segments.push(segment(PT_LOAD, 4, 0, 0x40_0000, 0x1000));
+        });
+        assert_ends(&behind, Outcome::Fail, "PT_DYNAMIC at 0x401000");
+    }
+
+    #[test]
     fn a_dynamic_section_that_is_never_writable_needs_no_protection() {
         let moved = |flags| {
             judge_elf(&RULE, |elf, _| {
