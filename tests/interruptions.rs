@@ -41,8 +41,12 @@ fn an_engine_that_is_lost_while_it_builds_is_named_and_leaves_nothing() {
 #[test]
 fn control_c_ends_the_build_and_its_container() {
     let checkout = Checkout::of_head("interrupted");
-    let mut command = checkout.command(IN_DOCKER);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().unwrap();
+    // A shell that is no terminal's starts its background jobs, and so this test, with the signal ignored.
+    let command = checkout.command(IN_DOCKER);
+    let mut heeding = Command::new("env");
+    heeding.arg("--default-signal=INT").arg(command.get_program()).args(command.get_args());
+    heeding.current_dir(checkout.path()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = heeding.process_group(0).spawn().unwrap();
     wait_for_a_build(&checkout, &mut child);
     // A terminal sends it to the whole foreground process group.
     read(Path::new("/"), &["kill", "-s", "INT", "--", &format!("-{}", child.id())]);
