@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use support::{read, repository};
 
 const NOUNS: &[&str] = &["artifact", "provenance", "inputs", "inspect", "closure", "manifest"];
-const VERBS: &[&str] = &["toolchain", "compile", "finish", "verify", "smoke", "package"];
+const VERBS: &[&str] = &["toolchain", "compile", "finish", "verify", "smoke", "package", "reproduce"];
 
 #[test]
 fn imports_point_one_way() {
