@@ -12,7 +12,7 @@ use clap_complete::Shell;
 #[command(name = "seaworthy", bin_name = "cargo xtask", version, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 done, 1 refused by verification, 2 unreadable file, 3 usage or configuration, \
-    4 plan, 5 toolchain, 6 build, 7 finish, 8 start, 9 package, 10 another release is running, 101 bug."
+    4 plan, 5 toolchain, 6 build, 7 finish, 8 start, 9 package, 10 another release is running, 13 built again otherwise, 14 cannot be built again, 101 bug."
 )]
 pub struct Cli {
     /// How results are written to standard output.
@@ -79,6 +79,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Gather releases of single targets (a CI matrix's parts) into one release folder.
     Package(PackageArgs),
+    /// Build a published release again and name the cause of every difference.
+    Reproduce(ReproduceArgs),
     /// Make and look at the builders.
     Toolchain(ToolchainArgs),
     /// Say what is missing on this machine, and the command that mends it.
@@ -109,6 +111,8 @@ pub enum Document {
     Inspect,
     /// What `verify --format json` writes.
     Verify,
+    /// What `reproduce` writes: rebuild.json.
+    Rebuild,
 }
 
 /// What a plan is made from.
@@ -157,6 +161,9 @@ pub struct ReleaseArgs {
     /// Refuse a program that could not be started here.
     #[arg(long)]
     pub strict: bool,
+    /// Build everything once more, elsewhere, and publish only what is the same.
+    #[arg(long)]
+    pub prove: bool,
 }
 
 /// The builders by name.
@@ -316,6 +323,81 @@ pub struct PackageArgs {
     /// Where the gathered release folder appears.
     #[arg(long, value_name = "DIR", default_value = "dist")]
     pub out: PathBuf,
+}
+
+/// `reproduce`
+#[derive(Args, Debug)]
+pub struct ReproduceArgs {
+    /// The release folder, with its manifest.json and archives; with --against also a file.
+    #[arg(required_unless_present = "challenge", value_name = "RELEASE")]
+    pub release: Option<PathBuf>,
+    /// Build nothing: compare with this release folder, archive or file.
+    #[arg(long, value_name = "PATH", requires = "release", conflicts_with_all = ["builder", "vary", "out", "sign"])]
+    pub against: Option<PathBuf>,
+    /// Who builds [default: the builder that the manifest names for each target].
+    #[arg(long, value_enum, value_name = "BUILDER")]
+    pub builder: Option<Builder>,
+    /// What is different on purpose, separated by commas [default: locale,target-directory,umask; the folder always is].
+    #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',')]
+    pub vary: Vec<Variation>,
+    /// The workspace in whose repository the release's commit is.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub workspace: PathBuf,
+    /// Use only what is already on this machine.
+    #[arg(long)]
+    pub offline: bool,
+    /// Keep what was built and the statement about it (rebuild.json) in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Who says so, in the statement.
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: Option<String>,
+    /// Sign the statement with this OpenSSH key (a public one: with the agent's).
+    #[arg(long, value_name = "KEY")]
+    pub sign: Option<PathBuf>,
+    /// Build nothing: set the statements of several rebuilders side by side.
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with = "release")]
+    pub challenge: Vec<PathBuf>,
+    /// How many rebuilders must have built each file the same [default: all].
+    #[arg(long, value_name = "K", requires = "challenge")]
+    pub need: Option<NonZeroUsize>,
+    /// Whose signatures count: a list as ssh-keygen(1) describes under ALLOWED SIGNERS.
+    #[arg(long, value_name = "FILE", requires = "challenge")]
+    pub allowed_signers: Option<PathBuf>,
+}
+
+/// What can be different when a release is built again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Variation {
+    /// The workspace's folder: always.
+    Directory,
+    /// Cargo's target folder, outside of the workspace.
+    TargetDirectory,
+    /// Cargo's home, with everything unpacked anew.
+    CargoHome,
+    /// One job at a time (in another home of cargo's).
+    Jobs,
+    /// Language, collation and time zone.
+    Locale,
+    /// Files that nobody else may read.
+    Umask,
+    /// The machine's name (needs root).
+    Hostname,
+}
+
+impl Variation {
+    /// Its name on the command line and in statements.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Variation::Directory => "directory",
+            Variation::TargetDirectory => "target-directory",
+            Variation::CargoHome => "cargo-home",
+            Variation::Jobs => "jobs",
+            Variation::Locale => "locale",
+            Variation::Umask => "umask",
+            Variation::Hostname => "hostname",
+        }
+    }
 }
 
 /// `toolchain`

@@ -31,6 +31,7 @@ pub(crate) fn run(command: Command, renderer: &Renderer) -> Result<(), Failure> 
         Command::Inspect(args) => inspect(&args, renderer),
         Command::Verify(args) => verification::run(&args, renderer),
         Command::Package(args) => gather(&args, renderer),
+        Command::Reproduce(args) => crate::reproduce::run(&args, renderer),
         Command::Toolchain(args) => toolchain(args.command, renderer),
         Command::Doctor => doctor::run(renderer),
         Command::Schema { document } => {
@@ -38,6 +39,7 @@ pub(crate) fn run(command: Command, renderer: &Renderer) -> Result<(), Failure> 
                 Document::Manifest => manifest::schema(),
                 Document::Inspect => documents::inspect_schema(),
                 Document::Verify => documents::verify_schema(),
+                Document::Rebuild => reproduce::schema().to_value(),
             };
             renderer.raw(&(pretty(&schema) + "\n"));
             Ok(())
@@ -61,7 +63,7 @@ fn release(args: &ReleaseArgs, renderer: &Renderer) -> Result<(), Failure> {
     }
     let context = builders::context(&plan.workspace, args.plan.offline)?;
     announce(&plan, renderer);
-    let conduct = Conduct { strict: args.strict };
+    let conduct = Conduct { strict: args.strict, prove: args.prove };
     let released = pipeline::release(&plan, &context, conduct, &|event| renderer.event(event))?;
     show_release(&released, renderer);
     Ok(())

@@ -5,6 +5,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use artifact::{Fault, FaultKind, Report};
+use reproduce::{FileComparison, Verdict};
 
 /// The reasons a command ends without its result, one a stage.
 #[derive(Debug)]
@@ -33,6 +34,9 @@ pub enum Failure {
     Package(Message),
     /// Exit code 10: another release holds the lock.
     Busy(Message),
+    /// Exit code 13: what was built again differs; 14: it could not be built or compared. The files, where nobody has told
+    /// of them yet.
+    NotReproduced(Verdict, Vec<FileComparison>),
 }
 
 /// What to tell: a sentence, its causes from the nearest on, the next step.
@@ -81,13 +85,17 @@ impl Failure {
             Failure::Smoke(_) => 8,
             Failure::Package(_) => 9,
             Failure::Busy(_) => 10,
+            Failure::NotReproduced(Verdict::Cannot, _) => 14,
+            Failure::NotReproduced(..) => 13,
         }
     }
 
     /// What to tell, where it is a sentence and not reports.
     pub fn message(&self) -> Option<&Message> {
         match self {
-            Failure::Refused(_) | Failure::Checks(_) | Failure::Several(_) => None,
+            Failure::Refused(_) | Failure::Checks(_) | Failure::Several(_) | Failure::NotReproduced(..) => {
+                None
+            }
             Failure::Unreadable(message)
             | Failure::Usage(message)
             | Failure::Plan(message)
@@ -193,6 +201,18 @@ impl From<closure::Error> for Failure {
 impl From<smoke::Error> for Failure {
     fn from(error: smoke::Error) -> Failure {
         Failure::Smoke(error.into())
+    }
+}
+
+impl From<reproduce::Error> for Failure {
+    fn from(error: reproduce::Error) -> Failure {
+        match error.kind() {
+            reproduce::ErrorKind::Io | reproduce::ErrorKind::NotAStatement => {
+                Failure::Unreadable(error.into())
+            }
+            reproduce::ErrorKind::BadSignature => Failure::Unreadable(error.into()),
+            _ => Failure::Usage(error.into()),
+        }
     }
 }
 

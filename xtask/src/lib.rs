@@ -15,8 +15,10 @@ mod gate;
 mod jobs;
 pub mod pipeline;
 mod programs;
+mod rebuild;
 mod record;
 mod render;
+mod reproduce;
 mod verification;
 
 use std::ffi::OsString;

@@ -19,13 +19,15 @@ use toolchain::Context;
 use verify::{Unused, Waivers};
 
 use crate::failure::{Failure, Message};
-use crate::{gate, record};
+use crate::{gate, record, reproduce};
 
 /// What a run was told beside its plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Conduct {
     /// Whether a program that could not be started here is refused.
     pub strict: bool,
+    /// Whether everything is built once more, elsewhere, and only published where it is the same.
+    pub prove: bool,
 }
 
 /// One program that passed every stage.
@@ -70,6 +72,11 @@ pub fn release(
     step(events, "open and verify the archives".to_owned(), || gate::packed(&archives, plan, &waivers))?;
     waivers.all_used(if plan.is_whole { Unused::Every } else { Unused::OfFilesSeen })?;
     let manifest = record::manifest(plan, &programs, &archives);
+    if conduct.prove {
+        step(events, "build again elsewhere".to_owned(), || {
+            reproduce::prove(plan, staging.folder(), &manifest)
+        })?;
+    }
     let folder = staging.publish(&manifest)?;
     Ok(Released { folder, manifest })
 }

@@ -3,6 +3,7 @@
 mod list;
 mod progress;
 mod reports;
+mod reproduction;
 mod results;
 
 use std::io::{IsTerminal, Write};
@@ -103,7 +104,11 @@ impl Renderer {
         let text = told(failure);
         self.progress.suspended(|| eprint!("{text}"));
         // Where the results told it already, a second document would only spoil the first.
-        let is_told = matches!(failure, Failure::Refused(reports) if reports.is_empty());
+        let is_told = match failure {
+            Failure::Refused(reports) => reports.is_empty(),
+            Failure::NotReproduced(_, files) => files.is_empty(),
+            _ => false,
+        };
         if self.format == Format::Json && !is_told {
             match serde_json::to_string_pretty(&FailureDocument::of(failure)) {
                 Ok(json) => println!("{json}"),
@@ -126,6 +131,8 @@ struct FailureDocument<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     reports: &'a [Report],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    files: &'a [reproduce::FileComparison],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     checks: &'a [String],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     several: Vec<FailureDocument<'a>>,
@@ -140,6 +147,7 @@ impl<'a> FailureDocument<'a> {
             causes: message.map_or(&[], |message| &message.causes),
             next: message.and_then(|message| message.hint.as_deref()),
             reports: if let Failure::Refused(reports) = failure { reports } else { &[] },
+            files: if let Failure::NotReproduced(_, files) = failure { files } else { &[] },
             checks: if let Failure::Checks(names) = failure { names } else { &[] },
             several: match failure {
                 Failure::Several(failures) => failures.iter().map(FailureDocument::of).collect(),
@@ -154,6 +162,13 @@ fn told(failure: &Failure) -> String {
     match failure {
         Failure::Refused(reports) => refused(reports),
         Failure::Several(failures) => failures.iter().map(told).collect(),
+        Failure::NotReproduced(_, files) if files.is_empty() => String::new(),
+        Failure::NotReproduced(_, files) => {
+            let list = differences(files);
+            format!(
+                "{list}{BAD}error{BAD:#}: built again elsewhere, the release is another one: not published\n"
+            )
+        }
         Failure::Checks(names) => format!("{BAD}error{BAD:#}: failed: {}\n", names.join(", ")),
         _ => failure.message().map(message).unwrap_or_default(),
     }
@@ -171,6 +186,7 @@ fn message(message: &Message) -> String {
     text
 }
 
+pub(crate) use reproduction::{challenged, differences, reproduced};
 pub(crate) use results::{Explained, explained, fields, planned, released, rules, statuses, verified};
 
 /// What refused which file, and what to do about it.

@@ -9,6 +9,7 @@ use std::str;
 use artifact::Target;
 use inputs::{Item, Limits};
 use inspect::facts::Binary;
+use reproduce::{Statement, Verdict};
 use verify::{Date, Kind, PolicyFile, Preset, Subject};
 
 /// One reader.
@@ -21,7 +22,7 @@ pub struct Reader {
 }
 
 /// All readers.
-pub const READERS: [Reader; 15] = [
+pub const READERS: [Reader; 17] = [
     Reader { name: "inspect_elf", read: |bytes| inspected(b"\x7fELF", bytes) },
     Reader { name: "inspect_pe", read: |bytes| inspected(b"MZ", bytes) },
     Reader { name: "verify_elf", read: |bytes| verified(b"\x7fELF", bytes) },
@@ -37,6 +38,8 @@ pub const READERS: [Reader; 15] = [
     Reader { name: "rpm", read: |bytes| visited("fuzz.rpm", bytes) },
     Reader { name: "cabinet", read: |bytes| visited("fuzz.cab", bytes) },
     Reader { name: "installer", read: |bytes| visited("fuzz.msi", bytes) },
+    Reader { name: "compare", read: compared },
+    Reader { name: "statement", read: |bytes| drop(Statement::read(bytes)) },
 ];
 
 /// Has the reader called `name` read `bytes`.
@@ -94,6 +97,13 @@ fn verified(magic: &[u8], bytes: &[u8]) {
     };
     let policy = PolicyFile::default().policy(Some(Preset::Strict), target, Kind::Program);
     drop(verify::verify(&Subject { path: "fuzz", bytes, facts: &facts }, &policy));
+}
+
+/// Two files of one size.
+fn compared(bytes: &[u8]) {
+    let (published, rebuilt) = bytes.split_at(bytes.len() / 2);
+    let compared = reproduce::compare("fuzz", published, rebuilt);
+    assert_eq!(compared.verdict == Verdict::Identical, published == rebuilt, "{compared:?}");
 }
 
 fn policy(bytes: &[u8]) {

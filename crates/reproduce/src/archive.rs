@@ -1,7 +1,7 @@
 //! An archive's members as its own directory tells them: order, times, permissions, owners, compression.
 
 use std::fs::File;
-use std::io::{BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
@@ -10,6 +10,10 @@ use zip::ZipArchive;
 use crate::error::cannot_read;
 use crate::{Cause, CauseKind, Error, ErrorKind};
 
+/// Signature of a zip's first local file header (APPNOTE 4.3.7).
+const ZIP: &[u8] = b"PK\x03\x04";
+/// `ID1`, `ID2` (RFC 1952).
+const GZIP: &[u8] = &[0x1f, 0x8b];
 /// More members are not listed.
 const MOST: usize = 100_000;
 /// A tar archive that unpacks to more bytes is not read to its end.
@@ -27,16 +31,18 @@ pub(crate) struct Listed {
 /// The members of the zip, tar or tar.gz at `path`, in the archive's order.
 pub(crate) fn list(path: &Path) -> Result<Vec<Listed>, Error> {
     let file = File::open(path).map_err(|cause| cannot_read(path, cause))?;
-    let mut head = [0; 4];
-    let mut beginning = &file;
-    let is_zip = beginning.read_exact(&mut head).is_ok() && head == *b"PK\x03\x04";
-    let is_gzip = head.starts_with(&[0x1f, 0x8b]);
-    let file = File::open(path).map_err(|cause| cannot_read(path, cause))?;
-    let reader = BufReader::new(file);
-    if is_zip {
-        return list_zip(path, reader);
+    let mut reader = BufReader::new(file);
+    match reader.fill_buf().map_err(|cause| cannot_read(path, cause))? {
+        head if head.starts_with(ZIP) => list_zip(path, reader),
+        head if head.starts_with(GZIP) => list_tar(path, MultiGzDecoder::new(reader)),
+        _ => list_tar(path, reader),
     }
-    if is_gzip { list_tar(path, MultiGzDecoder::new(reader)) } else { list_tar(path, reader) }
+}
+
+/// Whether bytes begin as one of the archives that are listed here.
+pub(crate) fn is_one(bytes: &[u8]) -> bool {
+    let is_tar = bytes.get(257..262).is_some_and(|mark| mark == b"ustar");
+    bytes.starts_with(ZIP) || bytes.starts_with(GZIP) || is_tar
 }
 
 fn damaged(path: &Path, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -59,7 +65,7 @@ fn list_zip(path: &Path, reader: BufReader<File>) -> Result<Vec<Listed>, Error> 
     Ok(listed)
 }
 
-fn list_tar(path: &Path, reader: impl std::io::Read) -> Result<Vec<Listed>, Error> {
+fn list_tar(path: &Path, reader: impl Read) -> Result<Vec<Listed>, Error> {
     let mut tar = tar::Archive::new(reader.take(UNPACKED));
     let mut listed = Vec::new();
     for entry in tar.entries().map_err(|cause| damaged(path, cause))?.take(MOST) {

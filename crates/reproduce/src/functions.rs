@@ -7,10 +7,10 @@ use std::ops::Range;
 
 use gimli::{BaseAddresses, CieOrFde, EhFrame, LittleEndian, UnwindSection as _};
 
-use crate::view::{Role, View};
+use crate::view::View;
 
 /// More functions are not told apart.
-const MOST: usize = 1 << 20;
+const MOST: usize = 1 << 18;
 /// `IMAGE_DIRECTORY_ENTRY_EXCEPTION`
 const EXCEPTION_DIRECTORY: usize = 3;
 /// Size of one `RUNTIME_FUNCTION` of x86-64, in bytes: begin, end, unwind data.
@@ -22,7 +22,7 @@ pub(crate) fn of(view: &View<'_>) -> Vec<Range<usize>> {
         Some(_) => from_pdata(view),
         None => from_eh_frame(view),
     };
-    let code: Vec<_> = view.pieces.iter().filter(|piece| piece.role == Role::Code).collect();
+    let code: Vec<_> = view.code().collect();
     let mut functions: Vec<Range<usize>> = addresses
         .into_iter()
         .filter_map(|addresses| {
@@ -36,6 +36,13 @@ pub(crate) fn of(view: &View<'_>) -> Vec<Range<usize>> {
         .collect();
     functions.sort_by_key(|range| (range.start, range.end));
     functions.dedup();
+    // A hostile table tells of functions that lie on each other.
+    let mut left = view.bytes.len().saturating_mul(2);
+    functions.retain(|range| {
+        let fits = range.len() <= left;
+        left -= if fits { range.len() } else { 0 };
+        fits
+    });
     if functions.is_empty() {
         functions = code.iter().map(|piece| piece.range.clone()).collect();
     }

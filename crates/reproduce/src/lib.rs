@@ -37,7 +37,7 @@ mod view;
 pub use challenge::{Agreement, Challenge, Dissent, Sworn, challenge};
 pub use compare::compare;
 pub use error::{Error, ErrorKind};
-pub use release::{FileComparison, compare_archives, compare_release, worst};
+pub use release::{FileComparison, compare_archives, compare_files, compare_release, worst};
 pub use signature::{Signers, sign, verify_signature};
 pub use statement::{Rebuild, Rebuilder, Statement, Subject, schema};
 pub use verdict::{Cause, CauseKind, Compared, Span, Verdict};

@@ -10,7 +10,7 @@ const TAKEN: &[u8] = b"<folder>";
 /// A path of more bytes is not looked at further.
 const LONGEST: usize = 4096;
 /// More different paths than these are not compared.
-const MOST_PATHS: usize = 200_000;
+const MOST_PATHS: usize = 20_000;
 /// More prefixes than these are not told apart.
 const MOST_PREFIXES: usize = 16;
 
@@ -43,7 +43,7 @@ pub(crate) fn prefixes<'a>(
     for path in ours.keys() {
         let candidates = by_end.get(last_part(path)).map_or(&[][..], Vec::as_slice);
         let best =
-            candidates.iter().take(64).map(|other| common_end(path, other)).max_by_key(|(size, _)| *size);
+            candidates.iter().take(8).map(|other| common_end(path, other)).max_by_key(|(size, _)| *size);
         if let Some((_, prefix)) =
             best.filter(|(_, prefix)| is_folder(&prefix.published) && is_folder(&prefix.rebuilt))
         {

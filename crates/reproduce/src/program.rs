@@ -222,12 +222,16 @@ impl<'a> Comparison<'a> {
                 only_theirs.len(),
                 theirs.len()
             );
-            let span = |range: &Range<usize>| {
-                Span::of(self.published.view.name_at(range.start), range.clone(), 0..0)
-            };
+            let span = |range: &Range<usize>| Span::of(self.section(range), range.clone(), 0..0);
             self.causes.push(Cause::new(CauseKind::Codegen, detail).at(only_ours.iter().map(span)));
         }
         true
+    }
+
+    /// The section of a published function.
+    fn section(&self, function: &Range<usize>) -> &str {
+        let mut code = self.published.view.code();
+        code.find(|piece| piece.range.contains(&function.start)).map_or("code", |piece| &piece.name)
     }
 
     /// Where code differs by numbers alone and nothing else gives a reason, the numbers are it.
@@ -274,7 +278,7 @@ impl<'a> Comparison<'a> {
                     && dates::is_plausible(other_number)
                 {
                     details.insert(format!("the number {one_number}, built again {other_number}"));
-                    spans.push(Span::of(self.published.view.name_at(one.start), one.clone(), other.clone()));
+                    spans.push(Span::of(self.section(one), one.clone(), other.clone()));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! A release, published and built again: every archive, and every file in it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::Path;
 
 use artifact::Digest;
@@ -104,6 +105,20 @@ fn not_there(path: &Path, published: &File, rebuilt: &File) -> String {
         names => format!("these members differ: {}", names.join(", ")),
     };
     format!("{}, to see why it differs ({told})", path.display())
+}
+
+/// Compares two files: as archives where both are such, else as what they are.
+pub fn compare_files(published: &Path, rebuilt: &Path) -> Result<FileComparison, Error> {
+    let read = |path: &Path| fs::read(path).map_err(|cause| cannot_read(path, cause));
+    let (ours, theirs) = (read(published)?, read(rebuilt)?);
+    let name = published.file_name().unwrap_or(published.as_os_str()).to_string_lossy();
+    let (published_sha256, rebuilt_sha256) = (Digest::of(&ours), Some(Digest::of(&theirs)));
+    let (file, members) = if ours != theirs && archive::is_one(&ours) && archive::is_one(&theirs) {
+        compare_archives(&name, published, rebuilt)?
+    } else {
+        (compare(&name, &ours, &theirs), Vec::new())
+    };
+    Ok(FileComparison { file, published_sha256, rebuilt_sha256, members })
 }
 
 /// Compares two archives, member by member, and as archives.

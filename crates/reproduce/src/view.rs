@@ -15,6 +15,11 @@ const IMAGE_SCN_MEM_WRITE: u32 = 0x8000_0000;
 
 const CERTIFICATE_DIRECTORY: usize = 4;
 
+/// Pieces that lie on each other are looked at as long as all together are so many times the file.
+const OVERLAPPING: usize = 4;
+/// In so many pieces of code functions are looked for; compilers make five.
+const CODE_PIECES: usize = 64;
+
 /// The piece that holds a PE's signatures.
 pub(crate) const CERTIFICATES: &str = "certificate table";
 
@@ -67,6 +72,12 @@ impl<'a> View<'a> {
         };
         pieces.retain(|piece| !piece.range.is_empty());
         pieces.sort_by_key(|piece| (piece.range.start, piece.range.end));
+        let mut left = bytes.len().saturating_mul(OVERLAPPING);
+        pieces.retain(|piece| {
+            let fits = piece.range.len() <= left;
+            left -= if fits { piece.range.len() } else { 0 };
+            fits
+        });
         let covered = pieces.iter().map(|piece| piece.range.end).max().unwrap_or(0);
         if covered < bytes.len() {
             let name = "behind the last section".to_owned();
@@ -97,9 +108,9 @@ impl<'a> View<'a> {
         self.pieces.iter().find(|piece| piece.name == name)
     }
 
-    /// The name of the piece that a file offset is in.
-    pub(crate) fn name_at(&self, offset: usize) -> &str {
-        self.pieces.iter().find(|piece| piece.range.contains(&offset)).map_or("between sections", |p| &p.name)
+    /// The pieces of code.
+    pub(crate) fn code(&self) -> impl Iterator<Item = &Piece> {
+        self.pieces.iter().filter(|piece| piece.role == Role::Code).take(CODE_PIECES)
     }
 
     /// The bytes of the pieces of one role.

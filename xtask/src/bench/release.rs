@@ -61,7 +61,9 @@ pub(crate) fn run(args: &BenchArgs, renderer: &Renderer) -> Result<(), Failure> 
         let once = || {
             let clock = Clock::default();
             let begun = Instant::now();
-            pipeline::release(&plan, &context, Conduct { strict: true }, &|event| clock.note(event))?;
+            pipeline::release(&plan, &context, Conduct { strict: true, prove: false }, &|event| {
+                clock.note(event)
+            })?;
             Ok::<_, Failure>(clock.run(begun.elapsed()))
         };
         let cold = once()?;
