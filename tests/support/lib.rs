@@ -35,6 +35,9 @@ pub struct Checkout {
     path: PathBuf,
 }
 
+/// A product of somebody else's: a package of one program, without dependencies, in a repository of its own.
+pub type Product = Checkout;
+
 /// How a run of the program ended.
 #[derive(Debug)]
 pub struct Ended {
@@ -59,6 +62,28 @@ impl Checkout {
         checkout.git(&["config", "user.email", "test@localhost"]);
         checkout.follow_docker();
         checkout
+    }
+
+    /// A new repository with a package called `name`, version 1.2.3, and nothing committed yet.
+    pub fn new(name: &str) -> Product {
+        let folder =
+            tempfile::Builder::new().prefix("seaworthy-test-").tempdir().expect("there is a place for it");
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.join("src")).expect("the folder can be made");
+        let product = Checkout { _folder: folder, path };
+        product.git(&["init", "--quiet", "--initial-branch", "main"]);
+        product.git(&["config", "user.name", "Test"]);
+        product.git(&["config", "user.email", "test@localhost"]);
+        product.write(
+            "Cargo.toml",
+            &format!("[package]\nname = \"{name}\"\nversion = \"1.2.3\"\nedition = \"2024\"\n"),
+        );
+        product.write(
+            "Cargo.lock",
+            &format!("version = 4\n\n[[package]]\nname = \"{name}\"\nversion = \"1.2.3\"\n"),
+        );
+        product.write(".gitignore", "/target\n/dist\n");
+        product
     }
 
     /// Takes over a `docker/` that was updated and not yet committed: `ci images` does that where Debian has moved on.

@@ -39,7 +39,7 @@ pub(crate) fn run(command: Command, renderer: &Renderer) -> Result<(), Failure> 
                 Document::Manifest => manifest::schema(),
                 Document::Inspect => documents::inspect_schema(),
                 Document::Verify => documents::verify_schema(),
-                Document::Rebuild => reproduce::schema().to_value(),
+                Document::Rebuild => documents::rebuild_schema(),
             };
             renderer.raw(&(pretty(&schema) + "\n"));
             Ok(())

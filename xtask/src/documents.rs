@@ -1,4 +1,4 @@
-//! The JSON documents that `inspect` and `verify` write: their schemas, and what each field means.
+//! The JSON documents that `inspect`, `verify` and `reproduce` write: their schemas, and what each field means.
 //!
 //! Descriptions are the types' own documentation, so nothing is written twice; `x-source` beside one names where it is
 //! specified, for a type and all inside of it that names no other.
@@ -36,6 +36,11 @@ pub(crate) fn inspect_schema() -> Value {
 /// The JSON Schema (2020-12) of what `verify --format json` writes.
 pub(crate) fn verify_schema() -> Value {
     schema_of::<Vec<Report>>("Seaworthy verify: one report a file")
+}
+
+/// The JSON Schema (2020-12) of what `reproduce` writes: rebuild.json.
+pub(crate) fn rebuild_schema() -> Value {
+    schema_of::<reproduce::Statement>("Seaworthy rebuild statement, version 1")
 }
 
 fn schema_of<T: JsonSchema>(title: &str) -> Value {

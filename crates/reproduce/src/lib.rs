@@ -39,5 +39,5 @@ pub use compare::compare;
 pub use error::{Error, ErrorKind};
 pub use release::{FileComparison, compare_archives, compare_files, compare_release, worst};
 pub use signature::{Signers, sign, verify_signature};
-pub use statement::{Rebuild, Rebuilder, Statement, Subject, schema};
+pub use statement::{Rebuild, Rebuilder, Statement, Subject};
 pub use verdict::{Cause, CauseKind, Compared, Span, Verdict};

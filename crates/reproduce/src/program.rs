@@ -33,11 +33,19 @@ pub(crate) fn compare(name: &str, published: &View<'_>, rebuilt: &View<'_>) -> C
     comparison.run();
     let Comparison { mut causes, unexplained, .. } = comparison;
     if causes.is_empty() && unexplained.is_empty() {
-        causes.extend(build_id);
+        causes.extend(build_id.map(|cause| of_its_program(cause, published)));
     }
     // What is computed over the rest says least.
     causes.sort_by_key(|cause| cause.kind.is_normal());
     Compared::by_causes(name, causes, unexplained)
+}
+
+/// A symbols file has no code: its build-id is that of the program it belongs to.
+fn of_its_program(mut cause: Cause, view: &View<'_>) -> Cause {
+    if view.code().next().is_none() {
+        cause.cure = "none needed here: see why the program that these symbols belong to differs".to_owned();
+    }
+    cause
 }
 
 /// A program, and its bytes without the fields that say nothing of what it does.

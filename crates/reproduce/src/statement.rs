@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::{Digest, Target};
 use manifest::{Builder, Manifest};
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::release::{FileComparison, worst};
@@ -148,9 +148,4 @@ impl Statement {
         bytes.push(b'\n');
         bytes
     }
-}
-
-/// The JSON schema of a statement.
-pub fn schema() -> Schema {
-    schema_for!(Statement)
 }
