@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use support::{read, repository};
 
 const NOUNS: &[&str] = &["artifact", "provenance", "inputs", "inspect", "closure", "manifest"];
-const VERBS: &[&str] = &["toolchain", "compile", "finish", "verify", "smoke", "package", "reproduce"];
+const VERBS: &[&str] =
+    &["toolchain", "compile", "finish", "verify", "smoke", "package", "reproduce", "environment"];
 
 #[test]
 fn imports_point_one_way() {

@@ -32,6 +32,7 @@ pub(crate) fn run(command: Command, renderer: &Renderer) -> Result<(), Failure> 
         Command::Verify(args) => verification::run(&args, renderer),
         Command::Package(args) => gather(&args, renderer),
         Command::Reproduce(args) => crate::reproduce::run(&args, renderer),
+        Command::Env(args) => crate::environment::run(args.command, renderer),
         Command::Toolchain(args) => toolchain(args.command, renderer),
         Command::Doctor => doctor::run(renderer),
         Command::Schema { document } => {
@@ -40,6 +41,11 @@ pub(crate) fn run(command: Command, renderer: &Renderer) -> Result<(), Failure> 
                 Document::Inspect => documents::inspect_schema(),
                 Document::Verify => documents::verify_schema(),
                 Document::Rebuild => documents::rebuild_schema(),
+                Document::Capture => documents::capture_schema(),
+                Document::Drift => documents::drift_schema(),
+                Document::Fleet => documents::fleet_schema(),
+                Document::Trend => documents::trend_schema(),
+                Document::Check => documents::check_schema(),
             };
             renderer.raw(&(pretty(&schema) + "\n"));
             Ok(())

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::closing::Closed;
+use crate::environment::{Checked, Trend};
 use crate::failure::{Failure, Message};
 
 /// What `inspect` says of one file.
@@ -41,6 +42,31 @@ pub(crate) fn verify_schema() -> Value {
 /// The JSON Schema (2020-12) of what `reproduce` writes: rebuild.json.
 pub(crate) fn rebuild_schema() -> Value {
     schema_of::<reproduce::Statement>("Seaworthy rebuild statement, version 1")
+}
+
+/// The JSON Schema (2020-12) of what `env capture` writes.
+pub(crate) fn capture_schema() -> Value {
+    schema_of::<environment::Capture>("Seaworthy environment capture, version 1")
+}
+
+/// The JSON Schema (2020-12) of what `env diff --format json` writes for two places.
+pub(crate) fn drift_schema() -> Value {
+    schema_of::<environment::Drift>("Seaworthy drift, version 1")
+}
+
+/// The JSON Schema (2020-12) of what `env diff --format json` writes for more.
+pub(crate) fn fleet_schema() -> Value {
+    schema_of::<environment::FleetDrift>("Seaworthy fleet drift, version 1")
+}
+
+/// The JSON Schema (2020-12) of what `env trend --format json` writes.
+pub(crate) fn trend_schema() -> Value {
+    schema_of::<Trend>("Seaworthy drift trend, version 1")
+}
+
+/// The JSON Schema (2020-12) of what `env check --format json` writes.
+pub(crate) fn check_schema() -> Value {
+    schema_of::<Checked>("Seaworthy release check, version 1")
 }
 
 fn schema_of<T: JsonSchema>(title: &str) -> Value {

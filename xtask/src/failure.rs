@@ -34,6 +34,9 @@ pub enum Failure {
     Package(Message),
     /// Exit code 10: another release holds the lock.
     Busy(Message),
+    /// Two places differ, and the results told how. Exit code 1: a gate fails; 11: the drift rate is above the threshold;
+    /// 12: too little is known to say.
+    Drifted(environment::Verdict),
     /// Exit code 13: what was built again differs; 14: it could not be built or compared. The files, where nobody has told
     /// of them yet.
     NotReproduced(Verdict, Vec<FileComparison>),
@@ -85,6 +88,9 @@ impl Failure {
             Failure::Smoke(_) => 8,
             Failure::Package(_) => 9,
             Failure::Busy(_) => 10,
+            Failure::Drifted(environment::Verdict::Drifted) => 11,
+            Failure::Drifted(environment::Verdict::NotComparable) => 12,
+            Failure::Drifted(_) => 1,
             Failure::NotReproduced(Verdict::Cannot, _) => 14,
             Failure::NotReproduced(..) => 13,
         }
@@ -93,9 +99,11 @@ impl Failure {
     /// What to tell, where it is a sentence and not reports.
     pub fn message(&self) -> Option<&Message> {
         match self {
-            Failure::Refused(_) | Failure::Checks(_) | Failure::Several(_) | Failure::NotReproduced(..) => {
-                None
-            }
+            Failure::Refused(_)
+            | Failure::Checks(_)
+            | Failure::Several(_)
+            | Failure::Drifted(_)
+            | Failure::NotReproduced(..) => None,
             Failure::Unreadable(message)
             | Failure::Usage(message)
             | Failure::Plan(message)
@@ -201,6 +209,16 @@ impl From<closure::Error> for Failure {
 impl From<smoke::Error> for Failure {
     fn from(error: smoke::Error) -> Failure {
         Failure::Smoke(error.into())
+    }
+}
+
+impl From<environment::Error> for Failure {
+    fn from(error: environment::Error) -> Failure {
+        match error.kind() {
+            environment::ErrorKind::BadPolicy => Failure::Usage(error.into()),
+            environment::ErrorKind::Engine => Failure::Toolchain(error.into()),
+            _ => Failure::Unreadable(error.into()),
+        }
     }
 }
 

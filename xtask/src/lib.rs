@@ -10,6 +10,7 @@ mod closing;
 mod commands;
 mod doctor;
 mod documents;
+mod environment;
 pub mod failure;
 mod gate;
 mod jobs;

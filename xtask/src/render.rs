@@ -1,5 +1,6 @@
 //! The only file that prints. Results go to standard output, progress and failures to standard error.
 
+mod environment;
 mod list;
 mod progress;
 mod reports;
@@ -107,6 +108,7 @@ impl Renderer {
         let is_told = match failure {
             Failure::Refused(reports) => reports.is_empty(),
             Failure::NotReproduced(_, files) => files.is_empty(),
+            Failure::Drifted(_) => true,
             _ => false,
         };
         if self.format == Format::Json && !is_told {
@@ -186,6 +188,7 @@ fn message(message: &Message) -> String {
     text
 }
 
+pub(crate) use environment::{captured, checked, drift, fleet, trend};
 pub(crate) use reproduction::{challenged, differences, reproduced};
 pub(crate) use results::{Explained, explained, fields, planned, released, rules, statuses, verified};
 

@@ -3,9 +3,11 @@
 //! A file leaves the yard only as [`Artifact<Verified>`]: [`Artifact::accept`] is the one door, and it opens for a
 //! [`Report`] about the same bytes, with findings, none of which failed.
 
+mod date;
 mod digest;
 mod event;
 mod fault;
+pub mod matching;
 mod nearest;
 mod report;
 mod source;
@@ -13,6 +15,7 @@ mod stage;
 mod target;
 mod toolchain;
 
+pub use date::Date;
 pub use digest::{Digest, Hasher};
 pub use event::{Event, Events, ignore_events};
 pub use fault::{Fault, FaultKind};

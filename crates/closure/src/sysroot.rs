@@ -64,6 +64,34 @@ impl Sysroot {
         Some(format!("/{}", file.strip_prefix(&self.root).ok()?.to_str()?))
     }
 
+    /// The bytes of the regular file at `path`, links followed inside of the root. `Ok(None)`: nothing is there.
+    ///
+    /// # Errors
+    /// A sentence that says what cannot be read: a folder, a device, more than `most` bytes, no permission.
+    pub fn file(&self, path: &str, most: u64) -> Result<Option<Vec<u8>>, String> {
+        match self.real(path) {
+            Some(real) => self.read(&real, most).map(Some).map_err(|unfit| unfit.to_string()),
+            None => Ok(None),
+        }
+    }
+
+    /// The names in a folder, sorted, at most 10,000; none where it is no folder.
+    pub fn list(&self, folder: &str) -> Vec<String> {
+        self.names(folder)
+    }
+
+    /// `path` without links, where something is there.
+    pub fn without_links(&self, path: &str) -> Option<String> {
+        self.real(path)
+    }
+
+    /// What a link at `path` says, as text; `None` where there is none. Links on the way to it are followed.
+    pub fn link(&self, path: &str) -> Option<String> {
+        let (folder, name) = path.rsplit_once('/')?;
+        let target = fs::read_link(self.host(&format!("{}/{name}", self.real_folder(folder)?))).ok()?;
+        target.to_str().map(str::to_owned)
+    }
+
     pub(crate) fn hwcaps(&self) -> &[String] {
         &self.hwcaps
     }

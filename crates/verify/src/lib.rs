@@ -4,9 +4,9 @@
 //! `rules/`, each with its lasting ID; policies are data, with a commented default in `default-policy.toml`.
 
 mod authenticode;
-mod date;
+
 mod error;
-mod matching;
+
 mod page;
 mod pe_kind;
 mod policy;
@@ -24,7 +24,7 @@ mod waivers;
 use artifact::Report;
 use inspect::facts::Facts;
 
-pub use date::Date;
+pub use artifact::Date;
 pub use error::{Error, ErrorKind};
 pub use page::{OUTCOMES, all_rules, known_rule, rules_page};
 pub use policy::{

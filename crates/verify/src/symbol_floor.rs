@@ -4,9 +4,9 @@ use std::fmt;
 
 use inspect::facts::{Elf, ElfImport};
 
-use crate::matching::matches;
 use crate::rule::{Judgement, listed, listed_or_none};
 use crate::version::Version;
+use artifact::matching::matches;
 
 /// `VER_FLG_WEAK`: the loader does not mind when the library lacks the version.
 const WEAK: u16 = 2;

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use artifact::{READABLE, Report, Target, Waiver};
 
-use crate::date::Date;
-use crate::matching::ends_with;
 use crate::page::known_rule;
 use crate::{Error, ErrorKind};
+use artifact::Date;
+use artifact::matching::ends_with;
 
 /// The waivers of a policy, each noting whether it was needed.
 #[derive(Debug, Default)]

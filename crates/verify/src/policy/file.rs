@@ -6,9 +6,9 @@ use artifact::{Target, Waiver, nearest, nearest_in};
 use serde::Deserialize;
 
 use super::{Kind, Policy, PolicyOverrides, Preset, sound};
-use crate::date::Date;
 use crate::waivers::Waivers;
 use crate::{Error, ErrorKind};
+use artifact::Date;
 
 /// What a policy file says: sound, and checked for every target.
 #[derive(Debug, Default)]

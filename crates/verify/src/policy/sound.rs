@@ -3,10 +3,10 @@
 use artifact::READABLE;
 
 use super::Policy;
-use crate::matching::{matches, matches_ignoring_case};
 use crate::page::known_rule;
 use crate::version::Version;
 use crate::{Error, ErrorKind};
+use artifact::matching::{matches, matches_ignoring_case};
 
 /// Whether `policy` can be meant.
 ///

@@ -5,9 +5,9 @@ use std::path::Path;
 use closure::{Closure, Problem, Weight};
 use inspect::facts::Elf;
 
-use crate::matching::matches;
 use crate::rule::{Check, Judgement, Rule, listed};
 use crate::{Policy, Subject};
+use artifact::matching::matches;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-CLOSURE",

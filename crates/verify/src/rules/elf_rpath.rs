@@ -2,9 +2,9 @@
 
 use inspect::facts::Elf;
 
-use crate::matching::matches;
 use crate::rule::{Check, Judgement, Rule, listed, listed_or_none};
 use crate::{Policy, Subject};
+use artifact::matching::matches;
 
 const DT_RPATH: i64 = 15;
 const DT_RUNPATH: i64 = 29;

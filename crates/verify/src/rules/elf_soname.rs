@@ -2,9 +2,9 @@
 
 use inspect::facts::Elf;
 
-use crate::matching::matches;
 use crate::rule::{Check, Judgement, Rule};
 use crate::{Policy, Subject};
+use artifact::matching::matches;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-SONAME",

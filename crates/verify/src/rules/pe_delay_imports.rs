@@ -2,9 +2,9 @@
 
 use inspect::facts::Pe;
 
-use crate::matching::matches_ignoring_case;
 use crate::rule::{Check, Judgement, Rule, listed_or_none};
 use crate::{Policy, Subject};
+use artifact::matching::matches_ignoring_case;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-PE-DELAY-IMPORTS",

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use inspect::facts::Binary;
 
-use crate::matching::matches;
 use crate::rule::{Check, Judgement, Rule, listed};
 use crate::{Policy, Subject};
+use artifact::matching::matches;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-SECTIONS",

@@ -1,7 +1,7 @@
 //! Names against a policy's list: exact, or a prefix that ends in `*`. Paths against a waiver's pattern.
 
 /// Whether `pattern` stands for `name`.
-pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
         None => pattern == name,
@@ -9,13 +9,13 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// As [`matches()`], without regard to ASCII case, as Windows compares library names.
-pub(crate) fn matches_ignoring_case(pattern: &str, name: &str) -> bool {
+pub fn matches_ignoring_case(pattern: &str, name: &str) -> bool {
     matches(&pattern.to_ascii_lowercase(), &name.to_ascii_lowercase())
 }
 
 /// Whether the end of `path`, from the start of one of its components on, is what `pattern` stands for: `*` is any text
 /// within one component, `**` any text, `?` one character of a component. Components end at `/`, `\\` and `!`.
-pub(crate) fn ends_with(pattern: &str, path: &str) -> bool {
+pub fn ends_with(pattern: &str, path: &str) -> bool {
     let (pattern, path): (Vec<_>, Vec<_>) =
         (pattern.bytes().map(slash).collect(), path.bytes().map(slash).collect());
     // Which ends of the path's prefixes are reached: one row a byte of the pattern, so the steps are the product of
