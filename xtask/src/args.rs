@@ -561,4 +561,6 @@ pub enum Benchmark {
     Release,
     /// `verify` over this system's files, against readelf and other checkers.
     Verify,
+    /// `env diff` over 10,000 captures, against reading them.
+    Env,
 }

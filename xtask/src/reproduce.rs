@@ -195,9 +195,13 @@ fn keep(out: Option<&Path>, made: &Rebuilt) -> Result<(), Failure> {
     let Some(out) = out else { return Ok(()) };
     fs::create_dir_all(out).map_err(|error| cannot_write(out, &error))?;
     for (folder, manifest) in &made.releases {
-        for file in &manifest.files {
-            let to = out.join(&file.name);
-            fs::copy(folder.join(&file.name), &to).map_err(|error| cannot_write(&to, &error))?;
+        let mut names: Vec<_> = manifest.files.iter().map(|file| file.name.as_str()).collect();
+        if made.releases.len() == 1 {
+            names.extend(["manifest.json", "SHA256SUMS"]); // of several, none is about all
+        }
+        for name in names {
+            let to = out.join(name);
+            fs::copy(folder.join(name), &to).map_err(|error| cannot_write(&to, &error))?;
         }
     }
     Ok(())

@@ -116,6 +116,19 @@ pub(super) fn release_binary(workspace: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
+/// Processor, number of cores and kernel.
+pub(super) fn machine() -> String {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let processors = read("/proc/cpuinfo");
+    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!(
+        "{}, {cores} cores, Linux {}",
+        model.map_or("unknown processor", |(_, name)| name),
+        read("/proc/sys/kernel/osrelease").trim()
+    )
+}
+
 fn cannot_start(program: &Path, error: &std::io::Error) -> Failure {
     Failure::Usage(Message::new(
         format!("cannot start {}: {error}", program.display()),

@@ -66,7 +66,7 @@ impl Bench<'_> {
         }
         let growth = self.growth(&elf_folder)?;
         let bars = table::bars(&formats[0].contenders, &growth);
-        Ok(Measured { machine: machine(), formats, growth, bars, missing })
+        Ok(Measured { machine: measure::machine(), formats, growth, bars, missing })
     }
 
     /// Everyone over the files of one format, in turns, so that what disturbs the machine disturbs all.
@@ -180,19 +180,6 @@ impl Bench<'_> {
         fs::write(&path, text).map_err(|error| cannot("write into the bench's folder", &error))?;
         Ok(path)
     }
-}
-
-/// Processor, number of cores and kernel.
-fn machine() -> String {
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let processors = read("/proc/cpuinfo");
-    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!(
-        "{}, {cores} cores, Linux {}",
-        model.map_or("unknown processor", |(_, name)| name),
-        read("/proc/sys/kernel/osrelease").trim()
-    )
 }
 
 /// Where the bench's peers and PE files may be installed without root.
