@@ -12,7 +12,8 @@ use crate::facts::{Elf, ElfImport};
 /// Entries of every `SHT_SYMTAB`.
 pub(super) fn static_count(elf: &Elf) -> u64 {
     let tables = elf.sections.iter().filter(|section| section.kind == constants::SHT_SYMTAB);
-    tables.map(|table| table.size.checked_div(table.entry_size).unwrap_or(table.size)).sum()
+    let entries = tables.map(|table| table.size.checked_div(table.entry_size).unwrap_or(table.size));
+    entries.fold(0, u64::saturating_add)
 }
 
 /// Which of the `wanted` names stand in the symbol table. The gABI allows one such table, so one is looked at.
