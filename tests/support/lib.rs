@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: a checkout of the committed state, and the real program run in it.
 #![expect(clippy::disallowed_methods, reason = "the tests start the real program and watch how it ends")]
 
+pub mod roots;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;

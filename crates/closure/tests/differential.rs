@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use closure::{Closure, Problem, Sysroot, resolve};
+use support::roots;
 use xshell::{Shell, cmd};
 
 const PROGRAMS: usize = 200;
@@ -41,7 +42,7 @@ fn this_machines_programs_and_libraries_close_as_the_loader_closes_them() {
             String::from_utf8_lossy(&listing.stderr)
         );
         compared += 1;
-        compare(path, &Told::by_loader(&text, Path::new("/")), &Told::by_us(&ours), &mut differences);
+        compare(path, &Told::by_loader(&text, &root), &Told::by_us(&ours), &mut differences);
     }
     assert!(compared > 200, "only {compared} of {} files were compared", files.len());
     assert!(
@@ -99,10 +100,79 @@ fn arm64_programs_and_libraries_close_as_the_arm64_loader_closes_them() {
             .expect("qemu-aarch64-static runs: apt-get install qemu-user-static");
         let text = String::from_utf8_lossy(&listing.stdout) + String::from_utf8_lossy(&listing.stderr);
         compared += 1;
-        compare(path, &Told::by_loader(&text, root), &Told::by_us(&ours), &mut differences);
+        compare(path, &Told::by_loader(&text, &sysroot), &Told::by_us(&ours), &mut differences);
     }
     assert!(compared > 10, "only {compared} of {} files were compared", files.len());
     assert!(differences.is_empty(), "{compared} files:\n{}", differences.join("\n"));
+}
+
+#[test]
+fn a_whole_root_closes_from_outside_as_ldd_says_inside_of_it() {
+    let place = roots::native();
+    let root = Sysroot::open(&place).unwrap();
+    let files = programs_of(&place, 62);
+    assert!(files.len() > 200, "only {} programs", files.len());
+    let mut differences = Vec::new();
+    for file in &files {
+        let inside = root.place(file).unwrap();
+        // -r: every symbol is looked up, functions too.
+        let text = roots::shell(&format!(
+            "LC_ALL=C chroot {} /usr/bin/ldd -r '{inside}' 2>&1 || true",
+            place.display()
+        ));
+        let ours = closure_of(file, &root).unwrap();
+        compare(file, &Told::by_loader(&text, &root), &Told::by_us(&ours), &mut differences);
+    }
+    assert!(
+        differences.is_empty(),
+        "{} of {} programs:\n{}",
+        differences.len(),
+        files.len(),
+        differences.join("\n")
+    );
+}
+
+#[test]
+fn a_whole_arm64_root_closes_as_its_loader_says_under_qemu() {
+    let place = roots::arm64();
+    let root = Sysroot::open(&place).unwrap();
+    let files = programs_of(&place, 183);
+    assert!(files.len() > 120, "only {} programs", files.len());
+    let (shell, mut differences) = (Shell::new().unwrap(), Vec::new());
+    let loader = place.join("lib/ld-linux-aarch64.so.1");
+    for file in &files {
+        let inside = root.place(file).unwrap();
+        let listing = cmd!(shell, "qemu-aarch64-static -L {place} {loader} {inside}")
+            .env("QEMU_SET_ENV", "LD_TRACE_LOADED_OBJECTS=1,LD_WARN=yes,LD_BIND_NOW=yes")
+            .env("LC_ALL", "C")
+            .quiet()
+            .ignore_status()
+            .output()
+            .expect("qemu-aarch64-static runs: apt-get install qemu-user-static");
+        let text = String::from_utf8_lossy(&listing.stdout) + String::from_utf8_lossy(&listing.stderr);
+        let program = inspect::elf_linkage(&fs::read(file).unwrap()).unwrap();
+        let ours = resolve(&program, Some(&inside), &root);
+        compare(file, &Told::by_loader(&text, &root), &Told::by_us(&ours), &mut differences);
+    }
+    assert!(
+        differences.is_empty(),
+        "{} of {} programs:\n{}",
+        differences.len(),
+        files.len(),
+        differences.join("\n")
+    );
+}
+
+/// Every dynamic program for `machine` that the root has.
+fn programs_of(root: &Path, machine: u16) -> Vec<PathBuf> {
+    let folders = ["usr/bin", "usr/sbin", "usr/libexec", "usr/lib/apt", "usr/lib/git-core"];
+    let mut files: Vec<_> =
+        folders.iter().flat_map(|folder| elf_files(root.join(folder).to_str().unwrap())).collect();
+    files.retain(|file| {
+        let program = inspect::elf_linkage(&fs::read(file).unwrap()).unwrap();
+        program.machine == machine && !program.needed.is_empty() && program.interpreter.is_some()
+    });
+    files
 }
 
 /// What one of the two says about a file.
@@ -121,7 +191,7 @@ struct Told {
 }
 
 impl Told {
-    fn by_loader(text: &str, root: &Path) -> Told {
+    fn by_loader(text: &str, root: &Sysroot) -> Told {
         let mut told = Told::default();
         for line in text.lines().map(str::trim) {
             if let Some(rest) = line.strip_prefix("undefined symbol: ") {
@@ -164,14 +234,12 @@ impl Told {
     }
 }
 
-/// `path (0x…)` as a path of the root without links.
-fn real(found: &str, root: &Path) -> Option<String> {
+/// `path (0x…)` as a path of the root without links. Under qemu a path may begin with the root's own place.
+fn real(found: &str, root: &Sysroot) -> Option<String> {
     let path = found.rsplit_once(" (0x").map_or(found, |(path, _)| path);
-    // Under qemu the root's paths come first, as they do for a process that has it as `/`.
-    let inside = root.join(path.trim_start_matches('/'));
-    let path = if inside.exists() { inside } else { PathBuf::from(path) };
-    let real = fs::canonicalize(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    Some(format!("/{}", real.strip_prefix(root).ok()?.display()))
+    let place = root.root().to_str().filter(|place| *place != "/");
+    let inside = place.and_then(|place| path.strip_prefix(place)).unwrap_or(path);
+    Some(root.without_links(inside).unwrap_or_else(|| panic!("{path} is not in the root")))
 }
 
 fn compare(path: &Path, theirs: &Told, ours: &Told, differences: &mut Vec<String>) {

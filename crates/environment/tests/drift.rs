@@ -1,7 +1,5 @@
 //! Two Debian systems, one of them bent in fifty places: each is found, in the right order, and nothing else.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +10,19 @@ use environment::{
     Capture, Class, Drift, DriftPolicy, ErrorKind, Fact, Fleet, Place, Request, Verdict, Wanted, capture,
     diff,
 };
-use support::{copy_of, debian, edit, shell};
+use support::roots::{self, shell};
+
+/// What facts are read from.
+const PARTS: &str = "etc var/lib/dpkg usr/lib usr/lib64 bin lib lib64 sbin";
+
+/// Changes a text file.
+fn edit(path: &Path, change: impl FnOnce(&mut String)) {
+    let before = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut after = before.clone();
+    change(&mut after);
+    assert_ne!(before, after, "{} was to be changed", path.display());
+    fs::write(path, after).unwrap();
+}
 
 fn taken(root: &Path, artifacts: &[Wanted]) -> Capture {
     let request = Request { artifacts: artifacts.to_vec(), ..Request::default() };
@@ -106,8 +116,8 @@ fn inject(root: &Path) -> BTreeSet<String> {
 
 #[test]
 fn fifty_injected_differences_are_found_in_order_and_nothing_else() {
-    let original = debian();
-    let bent = copy_of(&original);
+    let original = roots::native();
+    let bent = roots::copy_of(&original, PARTS);
     let injected = inject(bent.path());
     assert_eq!(injected.len(), 50, "{injected:#?}");
     let (a, b) = (taken(&original, &[]), taken(bent.path(), &[]));
@@ -141,7 +151,7 @@ fn fifty_injected_differences_are_found_in_order_and_nothing_else() {
 
 #[test]
 fn the_same_place_twice_scores_nothing_however_it_comes() {
-    let original = debian();
+    let original = roots::native();
     let folder = tempfile::tempdir().unwrap();
     for script in [
         "tar -C ROOT -cf OUT/a.tar .",
@@ -211,8 +221,8 @@ fn libc_one_version_back_weighs_more_than_five_hundred_leaves() {
 
 #[test]
 fn what_a_program_lacks_there_fails_whatever_the_rate() {
-    let original = debian();
-    let bent = copy_of(&original);
+    let original = roots::native();
+    let bent = roots::copy_of(&original, PARTS);
     let program = Wanted {
         name: "apt-get".to_owned(),
         bytes: fs::read(original.join("usr/bin/apt-get")).unwrap(),
@@ -256,7 +266,7 @@ fn a_system_for_another_processor_fails_and_is_read_on_this_one() {
     assert!(cross.join("lib/libc.so.6").exists(), "apt-get install libc6-arm64-cross");
     let b = taken(cross, &[]);
     assert_eq!(b.architecture.as_deref(), Some("aarch64"));
-    let drift = drift(&taken(&debian(), &[]), &b);
+    let drift = drift(&taken(&roots::native(), &[]), &b);
     assert_eq!(drift.verdict, Verdict::Gated);
     assert!(drift.gates.iter().any(|gate| gate.key == "architecture" && gate.why.contains("aarch64")));
 }
