@@ -1,7 +1,7 @@
 //! A program with everything that is known to make builds differ, released, and made again with everything else different:
 //! the whole SHA256SUMS must be the same. (tests/reproduce.rs has one that is not, and is refused.)
 //!
-//! With `SEAWORTHY_REPRODUCIBLE=all` each variation by itself, and the profiles, for docker, zig and, where it answers, podman.
+//! One target with docker and the other with zig; with `SEAWORTHY_REPRODUCIBLE=all` both with both, each variation by itself, and the profiles, for docker, zig and, where it answers, podman.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -66,12 +66,11 @@ fn the_program_has_everything() {
 
 #[test]
 fn with_docker_it_is_the_same_whatever_is_different() {
-    holds("docker", &["aarch64-linux", "x86_64-windows"]);
+    holds("docker", &["x86_64-windows"]);
 }
 
 #[test]
 fn with_zig_it_is_the_same_whatever_is_different() {
-    // zig's Windows programs are made twice by tests/release.rs, too.
     holds("zig", &["aarch64-linux"]);
 }
 
@@ -82,8 +81,9 @@ fn holds(builder: &str, targets: &[&str]) {
     let folder = release(&product, builder, targets);
     // C says the day of the commit, not today.
     let archive = folder.join("everything-1.0.0-aarch64-linux.tar.gz");
+    let has_archive = targets.contains(&"aarch64-linux");
     let script = format!("tar -xzOf {} | grep -ac 'Feb 29 2024 12:00:00'", archive.display());
-    assert_eq!(read(product.path(), &["sh", "-c", &script]).trim(), "1");
+    assert!(!has_archive || read(product.path(), &["sh", "-c", &script]).trim() == "1", "{script}");
     same_again(&product, &folder, &VARIATIONS.join(","));
     if all {
         for variation in VARIATIONS {

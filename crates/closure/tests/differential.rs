@@ -91,14 +91,7 @@ fn arm64_programs_and_libraries_close_as_the_arm64_loader_closes_them() {
             continue;
         }
         let ours = resolve(&program, sysroot.place(path).as_deref(), &sysroot);
-        let listing = cmd!(shell, "qemu-aarch64-static -L {root} {root}/lib/ld-linux-aarch64.so.1 {path}")
-            .env("QEMU_SET_ENV", "LD_TRACE_LOADED_OBJECTS=1,LD_WARN=yes,LD_BIND_NOW=yes")
-            .env("LC_ALL", "C")
-            .quiet()
-            .ignore_status()
-            .output()
-            .expect("qemu-aarch64-static runs: apt-get install qemu-user-static");
-        let text = String::from_utf8_lossy(&listing.stdout) + String::from_utf8_lossy(&listing.stderr);
+        let text = by_arm64_loader(root, path);
         compared += 1;
         compare(path, &Told::by_loader(&text, &sysroot), &Told::by_us(&ours), &mut differences);
     }
@@ -138,18 +131,10 @@ fn a_whole_arm64_root_closes_as_its_loader_says_under_qemu() {
     let root = Sysroot::open(&place).unwrap();
     let files = programs_of(&place, 183);
     assert!(files.len() > 120, "only {} programs", files.len());
-    let (shell, mut differences) = (Shell::new().unwrap(), Vec::new());
-    let loader = place.join("lib/ld-linux-aarch64.so.1");
+    let mut differences = Vec::new();
     for file in &files {
         let inside = root.place(file).unwrap();
-        let listing = cmd!(shell, "qemu-aarch64-static -L {place} {loader} {inside}")
-            .env("QEMU_SET_ENV", "LD_TRACE_LOADED_OBJECTS=1,LD_WARN=yes,LD_BIND_NOW=yes")
-            .env("LC_ALL", "C")
-            .quiet()
-            .ignore_status()
-            .output()
-            .expect("qemu-aarch64-static runs: apt-get install qemu-user-static");
-        let text = String::from_utf8_lossy(&listing.stdout) + String::from_utf8_lossy(&listing.stderr);
+        let text = by_arm64_loader(&place, Path::new(&inside));
         let program = inspect::elf_linkage(&fs::read(file).unwrap()).unwrap();
         let ours = resolve(&program, Some(&inside), &root);
         compare(file, &Told::by_loader(&text, &root), &Told::by_us(&ours), &mut differences);
@@ -161,6 +146,19 @@ fn a_whole_arm64_root_closes_as_its_loader_says_under_qemu() {
         files.len(),
         differences.join("\n")
     );
+}
+
+/// What the arm64 loader of `root` lists and binds for a file.
+fn by_arm64_loader(root: &Path, file: &Path) -> String {
+    let shell = Shell::new().unwrap();
+    let listing = cmd!(shell, "qemu-aarch64-static -L {root} {root}/lib/ld-linux-aarch64.so.1 {file}")
+        .env("QEMU_SET_ENV", "LD_TRACE_LOADED_OBJECTS=1,LD_WARN=yes,LD_BIND_NOW=yes")
+        .env("LC_ALL", "C")
+        .quiet()
+        .ignore_status()
+        .output()
+        .expect("qemu-aarch64-static runs: apt-get install qemu-user-static");
+    String::from_utf8_lossy(&listing.stdout).into_owned() + &String::from_utf8_lossy(&listing.stderr)
 }
 
 /// Every dynamic program for `machine` that the root has.
