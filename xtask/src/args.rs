@@ -517,6 +517,15 @@ pub enum ToolchainCommand {
     Image(ImageArgs),
     /// Say which builders are ready here, and why not.
     Status,
+    /// Print the toolchain's identity: the SHA-256 of its lock.
+    Id,
+    /// Tell the rows in which two locks differ, those that can change programs first.
+    Diff {
+        /// A folder with a toolchain.lock, or a revision of git.
+        a: String,
+        /// The same [default: the workspace's own].
+        b: Option<String>,
+    },
 }
 
 /// `toolchain image`

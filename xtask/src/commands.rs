@@ -263,6 +263,19 @@ fn toolchain(command: ToolchainCommand, renderer: &Renderer) -> Result<(), Failu
                     .collect()
             });
         }
+        ToolchainCommand::Id => {
+            let id = toolchain::Locked::of(&builders::context(here, true)?)?.id();
+            renderer.result(&id, |id| format!("{id}\n"));
+        }
+        ToolchainCommand::Diff { a, b } => {
+            let a = toolchain::Locked::named(&a, here)?;
+            let b = match b {
+                Some(b) => toolchain::Locked::named(&b, here)?,
+                None => toolchain::Locked::of(&builders::context(here, true)?)?,
+            };
+            let differences = a.differences(&b);
+            renderer.result(&differences, |differences| render::rows(differences));
+        }
         ToolchainCommand::Status => {
             let context = builders::context(here, true)?;
             let statuses = toolchain::status(&targets(&[])?, &context);

@@ -20,12 +20,14 @@ mod host;
 mod image;
 mod lock;
 mod recipe;
+mod rows;
 mod rust;
 mod turn;
 mod zig;
 
 pub use error::{Error, ErrorKind};
 pub use image::{ImageRequest, MadeImage, make_images};
+pub use rows::{Locked, RowDifference};
 
 use rust::Rust;
 

@@ -77,7 +77,12 @@ impl Lock {
     /// Reads and checks the file.
     pub(crate) fn read(path: &Path) -> Result<Lock, Error> {
         let text = fs::read_to_string(path).map_err(|cause| Error::io(path, cause))?;
-        Lock::parse(&text).map_err(|why| {
+        Lock::of_text(&text, path)
+    }
+
+    /// Checks the text of the file at `path`.
+    pub(crate) fn of_text(text: &str, path: &Path) -> Result<Lock, Error> {
+        Lock::parse(text).map_err(|why| {
             Error::new(ErrorKind::LockInvalid, format!("{}: {why}", path.display())).with_hint(
                 "restore the committed file, or run `cargo xtask toolchain image --bootstrap --update`",
             )
@@ -111,6 +116,11 @@ impl Lock {
     /// `release (commit)`, as a toolchain's identity says it.
     pub(crate) fn rust_identity(&self) -> String {
         format!("{} ({})", self.rust.release, self.rust.commit)
+    }
+
+    /// SHA-256 of the file's canonical text, comments included: they change with the form alone.
+    pub(crate) fn id(&self) -> Digest {
+        Digest::of(self.render().as_bytes())
     }
 
     /// The file's text.

@@ -11,7 +11,7 @@ use crate::lock::{BaseLock, Lock};
 use crate::{Context, Error, ErrorKind, bootstrap, engine};
 
 /// Every package in an image, one `package=version:architecture` a line, sorted.
-const LIST: &str = "packages.txt";
+pub(crate) const LIST: &str = "packages.txt";
 
 /// The files of an image's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use artifact::{Finding, Outcome, Report};
 use manifest::{FileKind, Smoke, Waived};
 use plan::ReleasePlan;
 use serde::Serialize;
-use toolchain::BuilderStatus;
+use toolchain::{BuilderStatus, RowDifference};
 
 use super::{BAD, FAINT, GOOD, NOTE, outcome};
 use crate::documents::Field;
@@ -183,6 +183,19 @@ pub(crate) fn fields(fields: &[Field]) -> String {
         format!("{NOTE}{path}{NOTE:#}  {FAINT}{command}{FAINT:#}\n  {meaning}\n  source: {source}\n")
     };
     fields.iter().map(told).collect()
+}
+
+/// Rows of two locks; those that can change programs stand out.
+pub(crate) fn rows(rows: &[RowDifference]) -> String {
+    let line = |row: &RowDifference| {
+        let (word, style) = if row.changes_programs { ("programs", BAD) } else { ("-", FAINT) };
+        let said = |said: &Option<String>| said.clone().unwrap_or_else(|| "absent".to_owned());
+        format!("{style}{word:>8}{style:#}  {}  {} -> {}\n", row.row, said(&row.a), said(&row.b))
+    };
+    if rows.is_empty() {
+        return format!("{GOOD}the two are the same{GOOD:#}\n");
+    }
+    rows.iter().map(line).collect()
 }
 
 /// The builders of this machine.
