@@ -21,6 +21,8 @@ pub(crate) struct Request<'a> {
     pub(crate) workspace: &'a Path,
     /// The full object name of the commit.
     pub(crate) commit: &'a str,
+    /// Its committer time, in seconds since 1970: the day on which waivers must hold is that one, as it was then.
+    pub(crate) commit_time: i64,
     /// Who builds, and for which targets.
     pub(crate) builds: BTreeMap<BuilderKind, Vec<Target>>,
     /// What is to be different on purpose; the folder always is.
@@ -107,6 +109,7 @@ fn release(
     words.extend(targets.iter().flat_map(|target| ["--target".into(), target.name().into()]));
     words.extend(request.offline.then(|| "--offline".into()));
     let mut command = varied(&words, &request.varied, place)?;
+    command.env("SOURCE_DATE_EPOCH", request.commit_time.to_string());
     let output = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| cannot("start this program again", &error))?;
     let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();

@@ -33,6 +33,7 @@ pub(crate) fn run(args: &ReproduceArgs, renderer: &Renderer) -> Result<(), Failu
     let request = Request {
         workspace: &args.workspace,
         commit: &published.commit,
+        commit_time: published.commit_time,
         builds: builds(&published, args.builder),
         varied: variations(&args.vary),
         offline: args.offline,
@@ -106,6 +107,7 @@ pub(crate) fn prove(plan: &ReleasePlan, staged: &Path, manifest: &Manifest) -> R
     let request = Request {
         workspace: &plan.workspace,
         commit: &plan.source.commit,
+        commit_time: plan.source.commit_time,
         builds: BTreeMap::from([(plan.builder.kind, plan.targets.clone())]),
         varied: variations(&[]),
         offline: true, // everything was fetched a moment ago

@@ -12,6 +12,8 @@ use crate::{Cause, CauseKind, Compared, Span, dates, functions, order, toolmarks
 /// Of constants that must have moved with everything else, this part must be found again: tables of distances in them
 /// change, texts and numbers do not.
 const MOSTLY: f64 = 0.8;
+/// What linkers fill gaps with: zeros, and on x86 `nop` and `int3`.
+const PADDING: [u8; 3] = [0, 0x90, 0xcc];
 /// Where a part of so few bytes differs, being found again says nothing.
 const FEW: usize = 256;
 
@@ -86,6 +88,7 @@ struct Comparison<'a> {
 impl<'a> Comparison<'a> {
     fn run(&mut self) {
         let (pairs, lone) = self.pairs();
+        self.gaps();
         self.causes.extend(toolmarks::causes(self.published.view, self.rebuilt.view));
         let other_tools = [CauseKind::LinkerIdentity, CauseKind::CompilerIdentity, CauseKind::SysrootFloor];
         let has_other_tools = other_tools.iter().any(|kind| self.has(*kind));
@@ -141,6 +144,24 @@ impl<'a> Comparison<'a> {
         lone.retain(|(_, piece)| !is_signature(piece) && !is_padding(piece, self));
         pairs.sort_by_key(|pair| pair.ours.range.start);
         (pairs, lone)
+    }
+
+    /// What lies between the pieces: padding, or something that has no place there.
+    fn gaps(&mut self) {
+        let (ours, theirs) = (between(&self.published), between(&self.rebuilt));
+        let bytes = |side: &Side<'_>, gaps: &[Range<usize>]| {
+            let bytes = gaps.iter().flat_map(|gap| &side.bytes[gap.clone()]);
+            bytes.copied().filter(|byte| !PADDING.contains(byte)).collect::<Vec<_>>()
+        };
+        if bytes(&self.published, &ours) != bytes(&self.rebuilt, &theirs) {
+            let told = |side: &Side<'_>, gaps: Vec<Range<usize>>| {
+                let is_told =
+                    |gap: &Range<usize>| side.bytes[gap.clone()].iter().any(|byte| !PADDING.contains(byte));
+                gaps.into_iter().find(is_told).unwrap_or(0..0)
+            };
+            let span = Span::of("between sections", told(&self.published, ours), told(&self.rebuilt, theirs));
+            self.unexplained.push(span);
+        }
     }
 
     /// What may hold texts of those that differ.
@@ -383,6 +404,19 @@ impl<'a> Comparison<'a> {
             }
         }
     }
+}
+
+/// The parts of a file that no piece covers.
+fn between(side: &Side<'_>) -> Vec<Range<usize>> {
+    let (mut gaps, mut covered) = (Vec::new(), 0);
+    for piece in &side.view.pieces {
+        if piece.range.start > covered {
+            gaps.push(covered..piece.range.start);
+        }
+        covered = covered.max(piece.range.end);
+    }
+    gaps.push(covered..side.bytes.len());
+    gaps
 }
 
 /// Pieces by name and how many of that name came before.

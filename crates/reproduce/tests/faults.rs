@@ -292,6 +292,21 @@ fn what_has_no_cause_is_different() {
     let pair = Pair { published: told("built by alice at noon"), rebuilt: told("built by carol at dusk") };
     check(Case::same("user-name", pair, Verdict::Different, &[]));
     let program = support::built(&told("x"));
+    // Where nothing should be, between two sections.
+    let inspect::facts::Binary::Elf(elf) = inspect::inspect(&program).unwrap().binary else { unreachable!() };
+    let mut ends: Vec<_> = elf
+        .sections
+        .iter()
+        .filter(|one| one.kind != 8 && one.offset > 0)
+        .map(|one| (one.offset, one.offset + one.size))
+        .collect();
+    ends.sort_unstable();
+    let gap = ends.windows(2).find(|pair| pair[0].1 + 8 < pair[1].0).expect("linkers align sections")[0].1;
+    let mut hidden = program.clone();
+    hidden[gap as usize + 4] = b'A';
+    let compared = reproduce::compare("x", &program, &hidden);
+    assert_eq!(compared.verdict, Verdict::Different, "{compared:?}");
+    assert_eq!(compared.unexplained[0].section, "between sections");
     let mut bent = program.clone();
     let middle = bent.len() / 2;
     bent[middle] ^= 0xff;
