@@ -15,7 +15,16 @@ pub fn compare(name: &str, published: &[u8], rebuilt: &[u8]) -> Compared {
         return Compared::identical(name);
     }
     match (View::of(published), View::of(rebuilt)) {
-        (Some(published), Some(rebuilt)) => program::compare(name, &published, &rebuilt),
+        (Some(ours), Some(theirs)) => {
+            let compared = program::compare(name, &ours, &theirs);
+            // Whatever was overlooked: files that differ are never told to be the same.
+            let is_overlooked = compared.causes.is_empty() && compared.unexplained.is_empty();
+            if is_overlooked {
+                Compared::by_causes(name, Vec::new(), differing(published, rebuilt))
+            } else {
+                compared
+            }
+        }
         _ => compare_texts(name, published, rebuilt),
     }
 }
@@ -23,7 +32,7 @@ pub fn compare(name: &str, published: &[u8], rebuilt: &[u8]) -> Compared {
 /// Files that are no programs: the same texts, or the same lines.
 fn compare_texts(name: &str, published: &[u8], rebuilt: &[u8]) -> Compared {
     let whole = Counterparts {
-        section: "text".to_owned(),
+        section: "whole file".to_owned(),
         published,
         published_offset: 0,
         rebuilt,
@@ -50,7 +59,7 @@ fn compare_texts(name: &str, published: &[u8], rebuilt: &[u8]) -> Compared {
 
 /// The first runs of bytes that differ; from where the sizes part, the rest.
 fn differing(published: &[u8], rebuilt: &[u8]) -> Vec<Span> {
-    let section = "text";
+    let section = "whole file";
     if published.len() != rebuilt.len() {
         let start = published.iter().zip(rebuilt).take_while(|(a, b)| a == b).count();
         return vec![Span::of(section, start..published.len(), start..rebuilt.len())];
@@ -95,8 +104,8 @@ mod tests {
     #[test]
     fn what_differs_without_a_cause_is_named_by_its_place() {
         let compared = compare("x", b"abcdefg", b"aBcdeFG");
-        assert_eq!(compared.unexplained, [Span::same("text", 1..2), Span::same("text", 5..7)]);
+        assert_eq!(compared.unexplained, [Span::same("whole file", 1..2), Span::same("whole file", 5..7)]);
         let compared = compare("x", b"abc", b"abcdef");
-        assert_eq!(compared.unexplained, [Span::of("text", 3..3, 3..6)]);
+        assert_eq!(compared.unexplained, [Span::of("whole file", 3..3, 3..6)]);
     }
 }

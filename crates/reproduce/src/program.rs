@@ -149,9 +149,11 @@ impl<'a> Comparison<'a> {
     /// What lies between the pieces: padding, or something that has no place there.
     fn gaps(&mut self) {
         let (ours, theirs) = (between(&self.published), between(&self.rebuilt));
+        // Where everything lies alike, padding is the same too.
+        let is_laid_out_alike = ours == theirs;
         let bytes = |side: &Side<'_>, gaps: &[Range<usize>]| {
-            let bytes = gaps.iter().flat_map(|gap| &side.bytes[gap.clone()]);
-            bytes.copied().filter(|byte| !PADDING.contains(byte)).collect::<Vec<_>>()
+            let bytes = gaps.iter().flat_map(|gap| &side.bytes[gap.clone()]).copied();
+            bytes.filter(|byte| is_laid_out_alike || !PADDING.contains(byte)).collect::<Vec<_>>()
         };
         if bytes(&self.published, &ours) != bytes(&self.rebuilt, &theirs) {
             let told = |side: &Side<'_>, gaps: Vec<Range<usize>>| {
