@@ -251,22 +251,21 @@ impl Capture {
         struct AnyVersion {
             schema_version: u32,
         }
-        let refused = |error: serde_json::Error| {
-            Error::new(ErrorKind::NotACapture, format!("{name} is no capture: {error}")).with_source(error)
+        let other_version = |version: u32| {
+            let message = format!("{name} is a capture of version {version}, not {SCHEMA_VERSION}");
+            Error::new(ErrorKind::NotACapture, message).with_hint("capture the place again")
         };
+        // A capture of another version is likely to have other fields, too.
         match serde_json::from_slice::<Capture>(bytes) {
             Ok(capture) if capture.schema_version == SCHEMA_VERSION => Ok(capture),
-            Ok(_) | Err(_) => {
-                let found: AnyVersion = serde_json::from_slice(bytes).map_err(refused)?;
-                if found.schema_version == SCHEMA_VERSION {
-                    return Err(serde_json::from_slice::<Capture>(bytes).map_or_else(refused, |_| {
-                        Error::new(ErrorKind::NotACapture, format!("{name} is no capture"))
-                    }));
+            Ok(capture) => Err(other_version(capture.schema_version)),
+            Err(error) => match serde_json::from_slice::<AnyVersion>(bytes) {
+                Ok(found) if found.schema_version != SCHEMA_VERSION => {
+                    Err(other_version(found.schema_version))
                 }
-                let message =
-                    format!("{name} is a capture of version {}, not {SCHEMA_VERSION}", found.schema_version);
-                Err(Error::new(ErrorKind::NotACapture, message).with_hint("capture the place again"))
-            }
+                _ => Err(Error::new(ErrorKind::NotACapture, format!("{name} is no capture: {error}"))
+                    .with_source(error)),
+            },
         }
     }
 

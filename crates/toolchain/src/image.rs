@@ -136,7 +136,7 @@ fn toolchain(engine: Engine, target: Target, rust: &Rust, image: MadeImage) -> T
 /// The image that this machine's record names, if the engine still has it; an error if it is not what is locked.
 fn recorded(engine: Engine, name: &str, lock: &Lock, context: &Context) -> Result<Option<MadeImage>, Error> {
     let row = lock.image(name)?;
-    check_recipe(name, lock, row, context)?;
+    check_recipe(name, lock, row, context).map_err(|error| with_rows(error, engine, name, lock, context))?;
     let path = record_path(engine, name, row, context);
     let Ok(text) = fs::read(&path) else { return Ok(None) };
     let Ok(record) = serde_json::from_slice::<MadeImage>(&text) else { return Ok(None) };
@@ -148,10 +148,11 @@ fn recorded(engine: Engine, name: &str, lock: &Lock, context: &Context) -> Resul
 /// The recipe in the folder must be the locked one.
 fn check_recipe(name: &str, lock: &Lock, row: &ImageLock, context: &Context) -> Result<Recipe, Error> {
     let recipe = Recipe::read(&context.docker_dir.join(name), lock.base_of(row))?;
-    let why = if recipe.digest() != row.recipe {
+    let why = if recipe.packages() != row.packages {
+        let rows = differing(&row.packages, &recipe.packages()).join("\n");
+        format!("docker/{name}/Dockerfile installs other packages than docker/toolchain.lock names:\n{rows}")
+    } else if recipe.digest() != row.recipe {
         format!("docker/{name} has the recipe {}, docker/toolchain.lock says {}", recipe.digest(), row.recipe)
-    } else if recipe.packages() != row.packages {
-        format!("docker/{name}/Dockerfile installs other packages than docker/toolchain.lock names")
     } else if recipe.closure() != row.closure {
         format!("docker/{name}/packages.txt is not the list that docker/toolchain.lock names")
     } else {
@@ -159,6 +160,33 @@ fn check_recipe(name: &str, lock: &Lock, row: &ImageLock, context: &Context) -> 
     };
     Err(Error::new(ErrorKind::LockInvalid, why)
         .with_hint("restore the committed files, or run `cargo xtask toolchain image --bootstrap --update`"))
+}
+
+/// Rows of one list that the other has not.
+fn differing(locked: &[String], found: &[String]) -> Vec<String> {
+    let gone =
+        locked.iter().filter(|row| !found.contains(row)).map(|row| format!("  locked, not there: {row}"));
+    let new =
+        found.iter().filter(|row| !locked.contains(row)).map(|row| format!("  there, not locked: {row}"));
+    gone.chain(new).collect()
+}
+
+/// The error for a package list that was edited, with the edited rows: the image that was made of the locked list is still
+/// there, and tells what the list was.
+fn with_rows(error: Error, engine: Engine, name: &str, lock: &Lock, context: &Context) -> Error {
+    let rows = || {
+        let row = lock.image(name).ok()?;
+        let recipe = Recipe::read(&context.docker_dir.join(name), lock.base_of(row)).ok()?;
+        let text = fs::read(record_path(engine, name, row, context)).ok()?;
+        let made: MadeImage = serde_json::from_slice(&text).ok()?;
+        let inside = recipe::packages_inside(engine, &made.id).ok()?;
+        let lines = |list: &str| list.lines().map(str::to_owned).collect::<Vec<_>>();
+        let rows = differing(&lines(&inside), &lines(recipe.list()));
+        (recipe.closure() != row.closure && !rows.is_empty()).then(|| rows.join("\n"))
+    };
+    let Some(rows) = rows() else { return error };
+    let hint = error.hint().unwrap_or_default().to_owned();
+    Error::new(error.kind(), format!("{error}:\n{rows}")).with_hint(hint)
 }
 
 /// What the engine tells of an image must be what the lock says.

@@ -60,6 +60,11 @@ impl Recipe {
             .collect()
     }
 
+    /// The package list in the folder.
+    pub(crate) fn list(&self) -> &str {
+        &self.list
+    }
+
     /// Digest of the committed package list.
     pub(crate) fn closure(&self) -> Digest {
         Digest::of(self.list.as_bytes())

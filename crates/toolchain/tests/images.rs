@@ -44,8 +44,22 @@ fn a_changed_recipe_is_refused() {
 #[test]
 fn a_changed_package_list_is_refused() {
     let place = Place::new();
-    place.change("x86_64-linux/packages.txt", "gcc=", "gcc-of-another-kind=");
-    assert!(place.refused().to_string().contains("packages.txt"));
+    place.change("x86_64-linux/packages.txt", "\ngcc=", "\ngcc-of-another-kind=");
+    let told = place.refused().to_string();
+    for row in ["packages.txt", "locked, not there: gcc=4:", "there, not locked: gcc-of-another-kind=4:"] {
+        assert!(told.contains(row), "`{row}` is not in: {told}");
+    }
+    assert_eq!(told.lines().count(), 3, "no other row is told: {told}");
+}
+
+#[test]
+fn a_changed_package_of_the_dockerfile_is_refused_by_name() {
+    let place = Place::new();
+    place.change("x86_64-linux/Dockerfile", " gcc=4:10", " gcc=4:11");
+    let told = place.refused().to_string();
+    for row in ["Dockerfile", "locked, not there: gcc=4:10", "there, not locked: gcc=4:11"] {
+        assert!(told.contains(row), "`{row}` is not in: {told}");
+    }
 }
 
 #[test]
