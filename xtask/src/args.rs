@@ -513,8 +513,16 @@ pub struct ToolchainArgs {
 /// `toolchain …`
 #[derive(Debug, Subcommand)]
 pub enum ToolchainCommand {
-    /// Make the pinned images of docker/ in the container engine.
+    /// Tell what docker/toolchain.lock would be today, rows that can change programs first; write it with --update.
+    Lock(LockArgs),
+    /// Get every input of the builders that is not on this machine, and check all of them.
+    Pool(TargetArgs),
+    /// Make the locked images in the container engine, of the pool's packages and with the network off.
     Image(ImageArgs),
+    /// Ask the images what is inside: each tool's digest, and the linker that really links.
+    Verify(VerifyBuildersArgs),
+    /// Start a shell, or a command, in the image, with what a build sees around it.
+    Shell(ShellArgs),
     /// Say which builders are ready here, and why not.
     Status,
     /// Print the toolchain's identity: the SHA-256 of its lock.
@@ -528,21 +536,65 @@ pub enum ToolchainCommand {
     },
 }
 
+/// Whose images, packages or libraries.
+#[derive(Args, Debug)]
+pub struct TargetArgs {
+    /// The targets [default: all].
+    #[arg(long = "target", short = 't', value_name = "TARGET")]
+    pub targets: Vec<String>,
+}
+
+/// `toolchain lock`
+#[derive(Args, Debug)]
+pub struct LockArgs {
+    /// The targets.
+    #[command(flatten)]
+    pub targets: TargetArgs,
+    /// Make the images that come of it, and write docker/toolchain.lock.
+    #[arg(long)]
+    pub update: bool,
+}
+
 /// `toolchain image`
 #[derive(Args, Debug)]
 pub struct ImageArgs {
-    /// The targets whose images to make [default: all].
-    #[arg(long = "target", short = 't', value_name = "TARGET")]
-    pub targets: Vec<String>,
+    /// The targets.
+    #[command(flatten)]
+    pub targets: TargetArgs,
     /// docker or podman [default: the first that answers].
     #[arg(long, value_enum)]
     pub builder: Option<Builder>,
-    /// Start from Debian packages (mmdebstrap) where no image registry can be reached.
+    /// Fetch nothing: packages must be in the pool.
     #[arg(long)]
-    pub bootstrap: bool,
-    /// Accept what the packages are today and write it into docker/toolchain.lock.
+    pub offline: bool,
+    /// Make also what the engine has, and compare.
     #[arg(long)]
-    pub update: bool,
+    pub again: bool,
+}
+
+/// `toolchain verify`
+#[derive(Args, Debug)]
+pub struct VerifyBuildersArgs {
+    /// The targets.
+    #[command(flatten)]
+    pub targets: TargetArgs,
+    /// docker or podman [default: the first that answers].
+    #[arg(long, value_enum)]
+    pub builder: Option<Builder>,
+}
+
+/// `toolchain shell`
+#[derive(Args, Debug)]
+pub struct ShellArgs {
+    /// The target whose image it is.
+    #[arg(long, short, value_name = "TARGET")]
+    pub target: String,
+    /// docker or podman [default: the first that answers].
+    #[arg(long, value_enum)]
+    pub builder: Option<Builder>,
+    /// A command instead of a shell.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
 }
 
 /// `ci`

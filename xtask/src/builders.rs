@@ -11,12 +11,10 @@ use crate::failure::{Failure, Message};
 /// The files of this repository's `docker/`, for workspaces that have none.
 const EMBEDDED: &[(&str, &str)] = &[
     ("toolchain.lock", include_str!("../../docker/toolchain.lock")),
-    ("aarch64-linux/Dockerfile", include_str!("../../docker/aarch64-linux/Dockerfile")),
-    ("aarch64-linux/packages.txt", include_str!("../../docker/aarch64-linux/packages.txt")),
-    ("x86_64-linux/Dockerfile", include_str!("../../docker/x86_64-linux/Dockerfile")),
-    ("x86_64-linux/packages.txt", include_str!("../../docker/x86_64-linux/packages.txt")),
-    ("x86_64-windows/Dockerfile", include_str!("../../docker/x86_64-windows/Dockerfile")),
-    ("x86_64-windows/packages.txt", include_str!("../../docker/x86_64-windows/packages.txt")),
+    ("aarch64-linux/image.toml", include_str!("../../docker/aarch64-linux/image.toml")),
+    ("x86_64-linux/image.toml", include_str!("../../docker/x86_64-linux/image.toml")),
+    ("x86_64-windows/image.toml", include_str!("../../docker/x86_64-windows/image.toml")),
+    ("x86_64-windows/setup", include_str!("../../docker/x86_64-windows/setup")),
     ("x86_64-windows/run-exe", include_str!("../../docker/x86_64-windows/run-exe")),
 ];
 
@@ -24,7 +22,7 @@ const EMBEDDED: &[(&str, &str)] = &[
 pub(crate) fn context(workspace: &Path, offline: bool) -> Result<Context, Failure> {
     let mut context = Context::of_workspace(workspace);
     context.offline = offline;
-    context.bootstrap_images = !offline;
+    context.makes_images = !offline;
     if !context.lock_path.is_file() {
         context.docker_dir = unpacked(&context.cache_dir).map_err(|error| {
             let folder = context.cache_dir.display();
@@ -34,6 +32,7 @@ pub(crate) fn context(workspace: &Path, offline: bool) -> Result<Context, Failur
             ))
         })?;
         context.lock_path = context.docker_dir.join("toolchain.lock");
+        context.locks_rust = false;
     }
     Ok(context)
 }

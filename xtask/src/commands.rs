@@ -248,21 +248,40 @@ fn gather(args: &PackageArgs, renderer: &Renderer) -> Result<(), Failure> {
 fn toolchain(command: ToolchainCommand, renderer: &Renderer) -> Result<(), Failure> {
     let here = Path::new(".");
     match command {
-        ToolchainCommand::Image(args) => {
+        ToolchainCommand::Lock(args) => {
             let context = builders::context(here, false)?;
+            let targets = targets(&args.targets.targets)?;
+            let resolved = toolchain::resolve(&targets, &context, &|event| renderer.event(event))?;
+            renderer.result(&resolved.differences(), |differences| render::rows(differences));
+            if args.update {
+                let id = resolved.write(&context, &|event| renderer.event(event))?;
+                renderer.status("locked", &format!("{} is {id}", context.lock_path.display()));
+            }
+        }
+        ToolchainCommand::Pool(args) => {
+            let context = builders::context(here, false)?;
+            let targets = targets(&args.targets)?;
+            let id = toolchain::fill_pool(&targets, &context, &|event| renderer.event(event))?;
+            renderer.result(&id, |id| format!("every input of {id} is here\n"));
+        }
+        ToolchainCommand::Image(args) => {
+            let context = builders::context(here, args.offline)?;
             let request = ImageRequest {
                 engine: args.builder.and_then(Builder::wanted),
-                targets: targets(&args.targets)?,
-                bootstrap: args.bootstrap,
-                update: args.update,
+                targets: targets(&args.targets.targets)?,
+                again: args.again,
             };
             let made = toolchain::make_images(&request, &context, &|event| renderer.event(event))?;
-            renderer.result(&made, |made| {
-                made.iter()
-                    .map(|image| format!("{:<16} {}  {}\n", image.name, image.id, image.compiler))
-                    .collect()
-            });
+            renderer.result(&made, |made| render::images(made));
         }
+        ToolchainCommand::Verify(args) => {
+            let context = builders::context(here, true)?;
+            let targets = targets(&args.targets.targets)?;
+            let wanted = args.builder.and_then(Builder::wanted);
+            let verified = toolchain::verify(wanted, &targets, &context)?;
+            renderer.result(&verified, |verified| render::verified_tools(verified));
+        }
+        ToolchainCommand::Shell(args) => return shell(args, renderer),
         ToolchainCommand::Id => {
             let id = toolchain::Locked::of(&builders::context(here, true)?)?.id();
             renderer.result(&id, |id| format!("{id}\n"));
@@ -283,6 +302,16 @@ fn toolchain(command: ToolchainCommand, renderer: &Renderer) -> Result<(), Failu
         }
     }
     Ok(())
+}
+
+/// Exit code 0 of the command in the shell is success; any other one is told, as nothing of it is ours.
+fn shell(args: ShellArgs, renderer: &Renderer) -> Result<(), Failure> {
+    let here = Path::new(".");
+    let context = builders::context(here, false)?;
+    let target = plan::target(&args.target)?;
+    let kind = toolchain::choose(args.builder.and_then(Builder::wanted))?.kind;
+    let toolchain = toolchain::provision(kind, target, &context, &|event| renderer.event(event))?;
+    Ok(compile::shell(&toolchain, &context.workspace_root, &args.command)?)
 }
 
 fn targets(names: &[String]) -> Result<Vec<Target>, Failure> {

@@ -20,7 +20,7 @@ struct Job {
     mend: Option<Mend>,
 }
 
-/// What to run once where a job fails through no fault of this repository, and what to tell about it.
+/// What to run once, before the job is run again, where it fails through no fault of this repository, and what to tell.
 struct Mend {
     command: &'static [&'static str],
     told: &'static str,
@@ -58,13 +58,13 @@ const JOBS: &[Job] = &[
     },
     Job {
         name: "images",
-        help: "the pinned images, bootstrapped from Debian packages",
-        command: &["cargo", "xtask", "toolchain", "image", "--bootstrap"],
+        help: "the locked images, made of Debian packages",
+        command: &["cargo", "xtask", "toolchain", "image"],
         environment: &[],
         // Debian's mirrors keep no superseded version, so a point release makes the locked ones unobtainable.
         mend: Some(Mend {
-            command: &["cargo", "xtask", "toolchain", "image", "--bootstrap", "--update"],
-            told: "Debian has moved on: the tests go on with an updated docker/; review the change and commit it",
+            command: &["cargo", "xtask", "toolchain", "lock", "--update"],
+            told: "Debian may have moved on: the tests go on with an updated lock; review the change and commit it",
         }),
     },
     Job {
@@ -109,7 +109,8 @@ pub(crate) fn run(name: Option<&str>, renderer: &Renderer) -> Result<(), Failure
         let mut passed = start(job.command, job.environment, &root)?;
         if let Some(mend) = job.mend.as_ref().filter(|_| !passed) {
             renderer.status("WARNING", &format!("{} failed. {}", job.name, mend.told));
-            passed = start(mend.command, job.environment, &root)?;
+            passed =
+                start(mend.command, job.environment, &root)? && start(job.command, job.environment, &root)?;
         }
         let seconds = begun.elapsed().as_secs();
         renderer.status(if passed { "passed" } else { "FAILED" }, &format!("{} ({seconds} s)", job.name));

@@ -187,7 +187,7 @@ fn emulator_image(target: Target, toolchain: &Toolchain, context: &Context) -> O
     let launcher = match &toolchain.launcher {
         Launcher::Container { .. } => toolchain.launcher.clone(),
         Launcher::Zig { .. } | Launcher::Host { .. } => {
-            let context = Context { bootstrap_images: false, ..context.clone() };
+            let context = Context { makes_images: false, ..context.clone() };
             let engine = toolchain::choose(None).ok()?.kind;
             toolchain::provision(engine, target, &context, &artifact::ignore_events).ok()?.launcher
         }

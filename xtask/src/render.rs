@@ -190,7 +190,9 @@ fn message(message: &Message) -> String {
 
 pub(crate) use environment::{captured, checked, drift, fleet, trend};
 pub(crate) use reproduction::{challenged, differences, reproduced};
-pub(crate) use results::{Explained, explained, fields, planned, released, rows, rules, statuses, verified};
+pub(crate) use results::{
+    Explained, explained, fields, images, planned, released, rows, rules, statuses, verified, verified_tools,
+};
 
 /// What refused which file, and what to do about it.
 fn refused(reports: &[Report]) -> String {

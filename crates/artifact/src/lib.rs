@@ -3,6 +3,7 @@
 //! A file leaves the yard only as [`Artifact<Verified>`]: [`Artifact::accept`] is the one door, and it opens for a
 //! [`Report`] about the same bytes, with findings, none of which failed.
 
+pub mod contract;
 mod date;
 mod digest;
 mod event;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use artifact::contract;
 use cargo_metadata::Message;
 
 use crate::CompileRequest;
@@ -66,28 +67,22 @@ fn environment(request: &CompileRequest, layout: &Layout, compilers: &Compilers)
     let c_flags = flags::c_flags(layout);
     let mut env = compilers.env.clone();
     let mut set = |name: &str, value: String| env.insert(name.to_owned(), value);
+    for (name, value) in contract::FIXED_VARIABLES {
+        set(name, (*value).to_owned());
+    }
     set("PATH", format!("{sysroot}/bin:{}", compilers.path));
     set("HOME", format!("{target_dir}/home"));
     set("TMPDIR", format!("{target_dir}/tmp"));
-    set("LC_ALL", "C.UTF-8".to_owned());
-    set("TZ", "UTC".to_owned());
     set("SOURCE_DATE_EPOCH", request.source_date_epoch.to_string());
     set("CARGO_HOME", cargo_home.clone());
     set("CARGO_TARGET_DIR", target_dir.clone());
-    set("CARGO_INCREMENTAL", "0".to_owned());
-    set("CARGO_NET_OFFLINE", "true".to_owned());
-    set("CARGO_TERM_COLOR", "never".to_owned());
-    set("CARGO_TERM_PROGRESS_WHEN", "never".to_owned());
     set(
         "CARGO_ENCODED_RUSTFLAGS",
         flags::rust_flags(request.target, layout, compilers.linker_kind).join("\u{1f}"),
     );
     set("RUSTC", format!("{sysroot}/bin/rustc"));
-    set("RUSTC_WRAPPER", String::new());
-    set("RUSTC_WORKSPACE_WRAPPER", String::new());
     set(&format!("CARGO_TARGET_{}_LINKER", triple.to_uppercase()), compilers.linker.clone());
     // The `cc` crate reads these for C code; quoted as a shell would, since paths may hold spaces.
-    set("CC_SHELL_ESCAPED_FLAGS", "1".to_owned());
     set(&format!("CFLAGS_{triple}"), c_flags.clone());
     set(&format!("CXXFLAGS_{triple}"), c_flags);
     for (variable, program) in [("CC", &compilers.c), ("CXX", &compilers.cxx), ("AR", &compilers.ar)] {
@@ -191,7 +186,7 @@ pub(crate) mod tests {
             cxx: None,
             ar: None,
             path: "/usr/bin:/bin".to_owned(),
-            env: BTreeMap::from([("ZIG".to_owned(), "1".to_owned())]),
+            env: BTreeMap::from([("ZIG_LOCAL_CACHE_DIR".to_owned(), "/zig".to_owned())]),
         }
     }
 
@@ -228,7 +223,7 @@ pub(crate) mod tests {
             ("RUSTC", "/rust/bin/rustc"),
             ("RUSTC_WRAPPER", ""),
             ("RUSTC_WORKSPACE_WRAPPER", ""),
-            ("ZIG", "1"),
+            ("ZIG_LOCAL_CACHE_DIR", "/zig"),
         ];
         for (name, value) in expected {
             assert_eq!(env.get(name).map(String::as_str), Some(value), "{name}");
@@ -236,6 +231,15 @@ pub(crate) mod tests {
         assert!(env["CARGO_ENCODED_RUSTFLAGS"].contains("--remap-path-prefix=/src=/src\u{1f}"));
         assert!(env["CFLAGS_aarch64_unknown_linux_gnu"].contains("-ffile-prefix-map=/target=/src/target"));
         assert!(!env.contains_key("AR_aarch64_unknown_linux_gnu") && !env.contains_key("RUSTFLAGS"));
+    }
+
+    #[test]
+    fn no_build_has_a_variable_that_the_lock_does_not_list() {
+        for target in Target::all() {
+            for name in command(&request(target), &layout(), &compilers()).env.keys() {
+                assert!(contract::allows(name, target.triple()), "{target}: {name}");
+            }
+        }
     }
 
     fn artifact(name: &str, kind: &str, executable: &str) -> String {

@@ -68,6 +68,14 @@ pub(crate) fn run_tied(command: &CommandLine, on_line: &mut dyn FnMut(Stream, &s
     follow(command, process, on_line)
 }
 
+/// Starts it at this process's own terminal, and waits.
+pub(crate) fn run_attached(command: &CommandLine) -> Result<Ended, Error> {
+    let mut process = prepare(command);
+    process.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
+    let status = process.status().map_err(|cause| not_started(command, cause))?;
+    Ok(Ended { success: status.success(), code: status.code(), status: status.to_string() })
+}
+
 fn prepare(command: &CommandLine) -> Command {
     let mut process = Command::new(&command.program);
     if !command.inherits_env {

@@ -3,13 +3,15 @@
 //! The container sees four folders: the workspace at `/src`, the Rust toolchain at `/rust` and the fetched
 //! dependencies below `/cargo`, all read-only, and cargo's target folder at `/target`. It runs as the caller.
 
+use std::collections::BTreeMap;
 use std::env;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use artifact::{BinaryFormat, Engine, Events, Linkage, Machine};
 
-use crate::cargo::{self, CargoCommand, Layout};
+use crate::cargo::{self, Layout};
 use crate::command::{self, CommandLine};
 use crate::owner::{self, Owner};
 use crate::tools::{Compilers, DLLTOOL};
@@ -44,20 +46,18 @@ pub(crate) fn build(
 ) -> Result<PathBuf, Error> {
     let owner = Owner::this_process()?;
     owner::sweep(engine, &owner)?;
-    let layout = Layout {
-        source: "/src".to_owned(),
-        target_dir: "/target".to_owned(),
-        cargo_home: "/cargo".to_owned(),
-        sysroot: "/rust".to_owned(),
-    };
+    let layout = layout();
     let cargo = cargo::command(request, &layout, &compilers(request, &layout)?);
     let name = container_name(&owner);
     let mut args = vec!["run".to_owned(), "--name".to_owned(), name.clone()];
     args.extend(isolation(&owner, engine));
     args.extend(mounts(request, sysroot)?);
-    args.extend(env::var(EXTRA).unwrap_or_default().split_whitespace().map(str::to_owned));
+    args.extend(engine_arguments());
     args.push(image.to_owned());
-    args.extend(inside(cargo));
+    args.extend(["sh", "-c", SCRIPT, "sh"].map(str::to_owned));
+    args.extend(environment(cargo.env));
+    args.push(cargo.program);
+    args.extend(cargo.args);
     let command = engine_command(engine, args);
     let watched = watch::watch(request, &command, command::run_tied, events)?;
     if watched.ended.success || watched.ended.code == Some(BUILD_FAILED) {
@@ -72,6 +72,51 @@ pub(crate) fn build(
     );
     let hint = format!("see whether `{} info` answers, then run the same command again", engine.program());
     Err(Error::new(ErrorKind::EngineFailed, message).with_hint(hint))
+}
+
+/// Starts `command`, or a shell, at this process's terminal in a container like that of a build.
+pub(crate) fn shell(
+    request: &CompileRequest,
+    engine: Engine,
+    image: &str,
+    sysroot: &Path,
+    command: &[String],
+) -> Result<(), Error> {
+    let layout = layout();
+    let variables = cargo::command(request, &layout, &compilers(request, &layout)?).env;
+    let mut args = vec!["run".to_owned()];
+    args.extend(isolation(&Owner::this_process()?, engine));
+    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        args.push("--tty".to_owned());
+    }
+    args.extend(mounts(request, sysroot)?);
+    args.extend(engine_arguments());
+    args.push(image.to_owned());
+    args.extend(environment(variables));
+    match command {
+        [] => args.push("bash".to_owned()),
+        command => args.extend(command.iter().cloned()),
+    }
+    let ended = command::run_attached(&engine_command(engine, args))?;
+    if ended.success {
+        return Ok(());
+    }
+    let told = command.first().map_or("bash", String::as_str);
+    Err(Error::new(ErrorKind::CommandFailed, format!("`{told}` in {image} ended with {}", ended.status)))
+}
+
+fn layout() -> Layout {
+    Layout {
+        source: "/src".to_owned(),
+        target_dir: "/target".to_owned(),
+        cargo_home: "/cargo".to_owned(),
+        sysroot: "/rust".to_owned(),
+    }
+}
+
+fn engine_arguments() -> impl Iterator<Item = String> {
+    let set = env::var(EXTRA).unwrap_or_default();
+    set.split_whitespace().map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 
 /// The compilers of the images, by their Debian names.
@@ -149,12 +194,8 @@ fn mounts(request: &CompileRequest, sysroot: &Path) -> Result<Vec<String>, Error
     Ok(args)
 }
 
-/// The command in the container: cargo, with its own variables and no others.
-fn inside(cargo: CargoCommand) -> Vec<String> {
-    let CargoCommand { program, args, env } = cargo;
-    let mut all: Vec<_> = ["sh", "-c", SCRIPT, "sh", "env", "-i"].map(str::to_owned).into();
-    all.extend(env.into_iter().map(|(name, value)| format!("{name}={value}")));
-    all.push(program);
-    all.extend(args);
-    all
+/// `env` with a build's variables and no others; a command follows.
+fn environment(variables: BTreeMap<String, String>) -> impl Iterator<Item = String> {
+    let variables = variables.into_iter().map(|(name, value)| format!("{name}={value}"));
+    ["env", "-i"].map(str::to_owned).into_iter().chain(variables)
 }

@@ -23,7 +23,9 @@ pub enum ErrorKind {
     EngineFailed,
     /// A program the builder needs is not there.
     MissingTool,
-    /// The toolchain is for another target.
+    /// A command that was asked for ended badly in the builder.
+    CommandFailed,
+    /// The toolchain is for another target, or of another kind.
     WrongBuilder,
     /// A file or folder could not be read or written.
     Io,

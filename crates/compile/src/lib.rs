@@ -96,6 +96,33 @@ pub fn compile_driven_by(
     )
 }
 
+/// Starts `command`, or a shell where it is empty, where builds for the toolchain's target run and with what they have around
+/// them, at this process's own terminal. The target folder is one of its own.
+pub fn shell(
+    toolchain: &Toolchain,
+    workspace_root: &std::path::Path,
+    command: &[String],
+) -> Result<(), Error> {
+    let Launcher::Container { engine, image, sysroot } = &toolchain.launcher else {
+        let message = format!("{} builds on this machine itself", toolchain.identity.builder.name());
+        return Err(Error::new(ErrorKind::WrongBuilder, message)
+            .with_hint("pass `--builder docker` or `--builder podman`"));
+    };
+    let request = with_real_folders(&CompileRequest {
+        target: toolchain.target,
+        package: String::new(),
+        binary: String::new(),
+        profile: "release".to_owned(),
+        features: Vec::new(),
+        default_features: true,
+        workspace_root: workspace_root.to_owned(),
+        target_dir: workspace_root.join("target/seaworthy/shell").join(toolchain.target.name()),
+        source_date_epoch: 0,
+        glibc_floor: None,
+    })?;
+    container::shell(&request, *engine, image, sysroot, command)
+}
+
 /// The request with folders that exist and have no links in them: compilers write down real paths, and only a real
 /// path can be replaced in what they wrote.
 fn with_real_folders(request: &CompileRequest) -> Result<CompileRequest, Error> {

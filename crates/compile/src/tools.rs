@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use artifact::contract::{DLLTOOL_SHIM, STATIC_PIE_SHIM};
 use artifact::{Digest, Linkage, Machine, Target};
 
 use crate::cargo::Layout;
@@ -77,7 +78,7 @@ impl Compilers {
         request: &CompileRequest,
         layout: &Layout,
     ) -> Result<Compilers, Error> {
-        let text = format!("#!/bin/sh\nreal_dlltool() {{ {real} \"$@\"; }}\n{}", include_str!("dlltool.sh"));
+        let text = format!("#!/bin/sh\nreal_dlltool() {{ {real} \"$@\"; }}\n{DLLTOOL_SHIM}");
         let script = script(request, layout, DLLTOOL, &text)?;
         let folder = script.trim_end_matches(DLLTOOL).trim_end_matches('/');
         Ok(Compilers { path: format!("{folder}:{}", self.path), ..self })
@@ -87,19 +88,10 @@ impl Compilers {
 /// The name under which rustc looks for dlltool on other systems than Windows, for x86_64.
 pub(crate) const DLLTOOL: &str = "x86_64-w64-mingw32-dlltool";
 
-/// rustc links aarch64 musl programs at a fixed address, as its target description has no static PIE. This linker
-/// takes rustc's arguments (`-flavor gnu …`) and adds the start files of a static PIE from the same Rust target.
+/// The linker of static PIEs, with the start files of the Rust target's own.
 fn static_pie_script(target: Target, layout: &Layout) -> String {
     let folder = format!("{}/lib/rustlib/{}/lib/self-contained", layout.sysroot, target.triple());
-    format!(
-        "#!/bin/sh\n\
-         # Links a static PIE with the Rust target's own start files; rustc's first two arguments are `-flavor gnu`.\n\
-         crt={}\n\
-         shift 2\n\
-         exec rust-lld -flavor gnu \"$crt/rcrt1.o\" \"$crt/crti.o\" \"$crt/crtbeginS.o\" -L \"$crt\" \"$@\" \\\n  \
-         -pie --no-dynamic-linker -z text \"$crt/crtendS.o\" \"$crt/crtn.o\"\n",
-        shell_word(&folder)
-    )
+    format!("#!/bin/sh\ncrt={}\n{STATIC_PIE_SHIM}", shell_word(&folder))
 }
 
 /// Writes an executable script below the target folder and says where the builder finds it. The folder is named
@@ -173,7 +165,7 @@ mod tests {
     /// Runs dlltool.sh for a crate, with a dlltool that writes down its arguments as the library.
     fn dlltool(crate_name: &str, dll: &str, folder: &Path) -> String {
         let real = r#"sh -c 'for last; do [ "$before" = -l ] && library=$last; before=$last; done; echo "$@" >"$library"' sh"#;
-        let text = format!("#!/bin/sh\nreal_dlltool() {{ {real} \"$@\"; }}\n{}", include_str!("dlltool.sh"));
+        let text = format!("#!/bin/sh\nreal_dlltool() {{ {real} \"$@\"; }}\n{DLLTOOL_SHIM}");
         write_executable(folder, "dlltool", &text).unwrap();
         fs::write(folder.join("some.def"), "EXPORTS").unwrap();
         let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();

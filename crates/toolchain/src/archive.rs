@@ -1,17 +1,32 @@
-//! An image archive (docker-archive: manifest.json, configuration, layer) whose bytes follow from the layer alone.
+//! An image archive (docker-archive: layer, configuration, manifest.json) whose bytes follow from the layer alone.
 //!
-//! `docker import` would put the present time into the configuration, and give another image ID each time.
+//! `docker import` would put the present time into the configuration, and give another image ID each time. A layer has some
+//! gigabytes, so it is written once, straight into its archive.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use artifact::Digest;
+use artifact::{Digest, Hasher};
 use serde_json::json;
 use tar::{Builder, EntryType, Header};
 
+/// The layer's name in the archive.
+const LAYER: &str = "layer.tar";
+/// Size of a header, and what members are padded to (POSIX ustar).
+const BLOCK: u64 = 512;
+
+/// Digests of an archive that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Digests {
+    /// sha256 of the layer.
+    pub(crate) layer: Digest,
+    /// sha256 of the configuration: the image ID.
+    pub(crate) image: Digest,
+}
+
 /// The configuration of an image that is one Debian layer; its sha256 is the image ID.
-pub(crate) fn configuration(layer: Digest) -> Vec<u8> {
+fn configuration(layer: Digest) -> Vec<u8> {
     // serde_json writes keys sorted, so the bytes are always these.
     json!({
         "architecture": "amd64",
@@ -28,20 +43,44 @@ pub(crate) fn configuration(layer: Digest) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Writes the archive of the image named `tag` whose one layer is the tar file `layer_file` with digest `layer`.
-pub(crate) fn write(archive: &Path, layer_file: &Path, layer: Digest, tag: &str) -> io::Result<()> {
-    let configuration = configuration(layer);
-    let name = format!("{}.json", Digest::of(&configuration));
-    let layer_name = format!("{layer}/layer.tar");
-    let manifest = json!([{ "Config": name, "Layers": [layer_name], "RepoTags": [tag] }]).to_string();
-    let mut layer = File::open(layer_file)?;
-    let size = layer.metadata()?.len();
+/// Begins an archive: what is written to the file next is its layer.
+pub(crate) fn begin(path: &Path) -> io::Result<File> {
+    let mut file = File::options().read(true).write(true).create_new(true).open(path)?;
+    file.seek(SeekFrom::Start(BLOCK))?;
+    Ok(file)
+}
 
-    let mut tar = Builder::new(io::BufWriter::new(File::create_new(archive)?));
-    tar.append_data(&mut header(manifest.len() as u64), "manifest.json", manifest.as_bytes())?;
+/// Ends the archive: reads the layer back, and writes what says that it is the image called `tag(image)`.
+pub(crate) fn end(mut file: File, tag: impl FnOnce(Digest) -> String) -> io::Result<Digests> {
+    let size = file.seek(SeekFrom::End(0))?.saturating_sub(BLOCK);
+    file.seek(SeekFrom::Start(BLOCK))?;
+    let mut hasher = Hasher::default();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut piece)? {
+            0 => break,
+            read => hasher.update(&piece[..read]),
+        }
+    }
+    let layer = hasher.finish();
+    let padding = size.next_multiple_of(BLOCK) - size;
+    file.write_all(&vec![0; padding as usize])?;
+
+    let configuration = configuration(layer);
+    let image = Digest::of(&configuration);
+    let name = format!("{image}.json");
+    let manifest = json!([{ "Config": name, "Layers": [LAYER], "RepoTags": [tag(image)] }]).to_string();
+    let mut tar = Builder::new(&mut file);
     tar.append_data(&mut header(configuration.len() as u64), name, configuration.as_slice())?;
-    tar.append_data(&mut header(size), layer_name, &mut layer)?;
-    tar.into_inner()?.flush()
+    tar.append_data(&mut header(manifest.len() as u64), "manifest.json", manifest.as_bytes())?;
+    tar.into_inner()?;
+
+    let mut header = header(size);
+    header.set_path(LAYER)?;
+    header.set_cksum();
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(header.as_bytes())?;
+    Ok(Digests { layer, image })
 }
 
 fn header(size: u64) -> Header {
@@ -57,32 +96,38 @@ fn header(size: u64) -> Header {
 mod tests {
     use super::*;
 
-    #[test]
-    fn equal_layers_give_equal_archives() {
+    fn made(layer: &[u8]) -> (Digests, Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();
-        let layer = folder.path().join("layer.tar");
-        std::fs::write(&layer, b"a layer").unwrap();
-        let digest = Digest::of(b"a layer");
-        let made = ["one", "two"].map(|name| {
-            let path = folder.path().join(name);
-            write(&path, &layer, digest, "localhost/base:1").unwrap();
-            std::fs::read(path).unwrap()
-        });
-        assert_eq!(made[0], made[1]);
-        let mut archive = tar::Archive::new(made[0].as_slice());
-        let names: Vec<_> = archive
-            .entries()
-            .unwrap()
-            .map(|entry| entry.unwrap().path().unwrap().display().to_string())
-            .collect();
-        let id = Digest::of(&configuration(digest));
-        assert_eq!(names, ["manifest.json".to_owned(), format!("{id}.json"), format!("{digest}/layer.tar")]);
+        let path = folder.path().join("image.tar");
+        let mut file = begin(&path).unwrap();
+        file.write_all(layer).unwrap();
+        let digests = end(file, |image| format!("localhost/base:{}", image.short())).unwrap();
+        (digests, std::fs::read(path).unwrap())
     }
 
     #[test]
-    fn the_configuration_names_the_layer() {
-        let (one, two) = (configuration(Digest::of(b"1")), configuration(Digest::of(b"2")));
-        assert_ne!(one, two);
-        assert!(String::from_utf8(one).unwrap().contains(&Digest::of(b"1").to_string()));
+    fn equal_layers_give_equal_archives_that_any_tar_reads() {
+        let (digests, bytes) = made(b"a layer");
+        assert_eq!(made(b"a layer"), (digests, bytes.clone()));
+        assert_eq!(digests.layer, Digest::of(b"a layer"));
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let mut members = Vec::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mut text = Vec::new();
+            entry.read_to_end(&mut text).unwrap();
+            members.push((entry.path().unwrap().display().to_string(), text));
+        }
+        let names: Vec<_> = members.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["layer.tar", &format!("{}.json", digests.image), "manifest.json"]);
+        assert_eq!(members[0].1, b"a layer");
+        assert_eq!(Digest::of(&members[1].1), digests.image);
+    }
+
+    #[test]
+    fn the_image_id_follows_from_the_layer() {
+        let (one, other) = (made(&[1; 512]).0, made(&[2; 512]).0);
+        assert_ne!(one.image, other.image);
+        assert!(String::from_utf8(configuration(one.layer)).unwrap().contains(&one.layer.to_string()));
     }
 }

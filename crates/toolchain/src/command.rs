@@ -4,6 +4,7 @@
     reason = "output is followed as it comes and a silent program is given up"
 )]
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -115,10 +116,33 @@ impl Program {
 
     /// Runs it and gives every line of both outputs to `on_line`; a failure is an error of `kind` with the last lines.
     pub(crate) fn follow(&self, kind: ErrorKind, on_line: &mut dyn FnMut(&str)) -> Result<String, Error> {
+        self.follow_with(None, kind, on_line)
+    }
+
+    /// The same, with its standard output written to `file`, from where that stands.
+    pub(crate) fn follow_into(
+        &self,
+        file: &File,
+        kind: ErrorKind,
+        on_line: &mut dyn FnMut(&str),
+    ) -> Result<(), Error> {
+        let file = file.try_clone().map_err(|cause| self.not_started(cause))?;
+        self.follow_with(Some(file), kind, on_line).map(drop)
+    }
+
+    fn follow_with(
+        &self,
+        out: Option<File>,
+        kind: ErrorKind,
+        on_line: &mut dyn FnMut(&str),
+    ) -> Result<String, Error> {
         let (read, write) = io::pipe().map_err(|cause| self.not_started(cause))?;
-        let second = write.try_clone().map_err(|cause| self.not_started(cause))?;
+        let out = match out {
+            Some(file) => Stdio::from(file),
+            None => Stdio::from(write.try_clone().map_err(|cause| self.not_started(cause))?),
+        };
         let mut command = self.command();
-        command.stdin(Stdio::null()).stdout(write).stderr(second);
+        command.stdin(Stdio::null()).stdout(out).stderr(write);
         let mut child = command.spawn().map_err(|cause| self.not_started(cause))?;
         drop(command); // its ends of the pipe, so that the reading below ends
         let output = read_lines(read, on_line);

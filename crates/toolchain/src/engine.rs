@@ -38,14 +38,6 @@ pub(crate) struct ImageFacts {
     pub(crate) id: String,
     /// `sha256:…` of each layer's tar file, the lowest first.
     pub(crate) layers: Vec<String>,
-    labels: Vec<(String, String)>,
-}
-
-impl ImageFacts {
-    /// The label's value, or nothing.
-    pub(crate) fn label(&self, name: &str) -> &str {
-        self.labels.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
-    }
 }
 
 /// The image `reference` (an ID or a tag), if the engine has it.
@@ -75,24 +67,17 @@ fn parse(json: &str) -> Result<ImageFacts, serde_json::Error> {
     #[serde(rename_all = "PascalCase")]
     struct Inspected {
         id: String,
-        config: Option<Config>,
         #[serde(rename = "RootFS")]
         root_fs: RootFs,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Config {
-        labels: Option<std::collections::BTreeMap<String, String>>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct RootFs {
         layers: Option<Vec<String>>,
     }
-    let [Inspected { id, config, root_fs }] = serde_json::from_str(json)?;
+    let [Inspected { id, root_fs }] = serde_json::from_str(json)?;
     let id = if id.starts_with("sha256:") { id } else { format!("sha256:{id}") }; // Podman leaves it out
-    let labels = config.and_then(|config| config.labels).unwrap_or_default().into_iter().collect();
-    Ok(ImageFacts { id, layers: root_fs.layers.unwrap_or_default(), labels })
+    Ok(ImageFacts { id, layers: root_fs.layers.unwrap_or_default() })
 }
 
 /// Loads an image archive.
@@ -116,27 +101,6 @@ pub(crate) fn pull(
     program.args(["tag", reference, tag]).read(ErrorKind::EngineFailed).map(drop)
 }
 
-/// Builds the folder `context` and gives the new image's ID.
-pub(crate) fn build(
-    engine: Engine,
-    context: &Path,
-    args: &[String],
-    on_line: &mut dyn FnMut(&str),
-) -> Result<String, Error> {
-    let folder = tempfile::tempdir().map_err(|cause| crate::error::Faults::io(&env::temp_dir(), cause))?;
-    let id_file = folder.path().join("id");
-    let program = Program::new(engine.program())
-        .arg("build")
-        .args(extra_args())
-        .args(["--network", "host", "--force-rm", "--iidfile"])
-        .arg(id_file.to_string_lossy())
-        .args(args.iter().cloned())
-        .arg(context.to_string_lossy());
-    program.follow(ErrorKind::ImageNotMade, on_line)?;
-    let id = std::fs::read_to_string(&id_file).map_err(|cause| crate::error::Faults::io(&id_file, cause))?;
-    Ok(id.trim().to_owned())
-}
-
 /// Runs a command in a new container of `image`, without network, and gives what it prints.
 pub(crate) fn read_in(engine: Engine, image: &str, command: &[&str]) -> Result<String, Error> {
     Program::new(engine.program())
@@ -145,11 +109,6 @@ pub(crate) fn read_in(engine: Engine, image: &str, command: &[&str]) -> Result<S
         .arg(image)
         .args(command.iter().copied())
         .read(ErrorKind::EngineFailed)
-}
-
-/// Takes an image away; it was of no use, so that a failure to do so changes nothing.
-pub(crate) fn discard(engine: Engine, image: &str) {
-    let _ = Program::new(engine.program()).args(["image", "rm", "--force", image]).run();
 }
 
 fn extra_args() -> Vec<String> {
@@ -167,7 +126,6 @@ mod tests {
         let podman = r#"[{"Id":"ab","RootFS":{"Layers":["sha256:01"]},"Config":{"Labels":{"a":"b"}}}]"#;
         let (docker, podman) = (parse(docker).unwrap(), parse(podman).unwrap());
         assert_eq!((&docker.id, &docker.layers), (&podman.id, &podman.layers));
-        assert_eq!((docker.label("a"), podman.label("a")), ("", "b"));
         assert!(parse("[]").is_err());
     }
 

@@ -65,7 +65,12 @@ mod tests {
 
     #[test]
     fn every_target_says_what_links_it_and_nothing_is_locked() {
-        let rust = Rust { sysroot: "/rust".into(), identity: "1.2.3 (abc)".to_owned() };
+        let rust = Rust {
+            sysroot: "/rust".into(),
+            release: "1.2.3".to_owned(),
+            commit: "abc".to_owned(),
+            identity: "1.2.3 (abc)".to_owned(),
+        };
         for target in Target::all() {
             let found = provision(target, &rust)
                 .expect("apt-get install gcc gcc-aarch64-linux-gnu gcc-mingw-w64-x86-64");

@@ -1,24 +1,21 @@
-//! The container images of `docker/`: made once, and checked against the lock before each use.
+//! The container images of `docker/`: made from the pool, and asked for by the ID that the lock names.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
 
-use artifact::{BuilderKind, Digest, Engine, Event, Events, Launcher, Target, Toolchain, ToolchainIdentity};
-use serde::{Deserialize, Serialize};
+use artifact::{BuilderKind, Engine, Event, Events, Launcher, Target, Toolchain, ToolchainIdentity};
+use serde::Serialize;
 
-use crate::engine::ImageFacts;
-use crate::error::Faults as _;
-use crate::lock::{ImageLock, Lock};
-use crate::recipe::{self, Recipe};
+use crate::archive::Digests;
+use crate::lock::{ImageLock, Lock, ToolLock};
+use crate::pool::Pool;
+use crate::recipe::Recipe;
 use crate::rust::Rust;
 use crate::turn::take_turn;
-use crate::{Context, Error, ErrorKind, bootstrap, choose, engine, engine_of};
+use crate::{Context, Error, ErrorKind, choose, engine, engine_of, layer, lock_for, tools};
 
-/// The image's label with the digest of its recipe.
-const RECIPE: &str = "org.seaworthy.recipe";
-/// The image's label with the digest of its package list.
-const PACKAGES: &str = "org.seaworthy.packages";
+/// What a package row must be restored with.
+const RESTORE: &str =
+    "restore the committed files, or run `cargo xtask toolchain lock --update` and review what changes";
 
 /// Which images to make, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,49 +24,62 @@ pub struct ImageRequest {
     pub engine: Option<BuilderKind>,
     /// The targets whose images are made.
     pub targets: Vec<Target>,
-    /// Whether a base that is not in the engine may be made from Debian packages.
-    pub bootstrap: bool,
-    /// Whether the lock is written anew from what the packages are today.
-    pub update: bool,
+    /// Whether an image that the engine has is made again, and compared.
+    pub again: bool,
 }
 
-/// An image that is in the engine and agrees with the lock.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// An image that is in the engine and is the locked one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MadeImage {
     /// The folder of `docker/`.
     pub name: String,
-    /// Its ID in the engine, `sha256:…`.
+    /// Its ID in the engine, `sha256:…`: the digest of its configuration, which names the digest of its content.
     pub id: String,
-    /// Digest of its recipe.
-    pub recipe: Digest,
-    /// Digest of its package list.
-    pub packages: Digest,
     /// What its compiler calls itself.
     pub compiler: String,
+    /// Whether it was made now.
+    pub made: bool,
 }
 
-/// Makes the images, also those that are there already.
+/// The engine that was asked for, or that answers.
+pub(crate) fn engine_for(wanted: Option<BuilderKind>) -> Result<Engine, Error> {
+    let chosen = choose(wanted)?;
+    engine_of(chosen.kind).ok_or_else(|| {
+        let message = format!("images need docker or podman ({}: {})", chosen.kind.name(), chosen.why);
+        Error::new(ErrorKind::EngineNotRunning, message)
+            .with_hint("apt-get install docker.io iptables; dockerd &")
+    })
+}
+
+/// The names of the images of `targets`, in order.
+pub(crate) fn names(targets: &[Target]) -> BTreeSet<&'static str> {
+    targets.iter().map(|target| target.row().image).collect()
+}
+
+/// Sees that the engine has the images.
 pub fn make_images(
     request: &ImageRequest,
     context: &Context,
     events: Events<'_>,
 ) -> Result<Vec<MadeImage>, Error> {
-    let chosen = choose(request.engine)?;
-    let engine = engine_of(chosen.kind).ok_or_else(|| {
-        let message = format!("images need docker or podman ({}: {})", chosen.kind.name(), chosen.why);
-        Error::new(ErrorKind::EngineNotRunning, message)
-            .with_hint("apt-get install docker.io iptables; dockerd &")
-    })?;
-    let mut names: Vec<_> = request.targets.iter().map(|target| target.row().image).collect();
-    names.sort_unstable();
-    names.dedup();
-
+    let engine = engine_for(request.engine)?;
     let _only_one = take_turn(&context.cache_dir.join("images"))?;
-    if request.update {
-        recipe::update(engine, &names, context, events)?;
-    }
     let lock = Lock::read(&context.lock_path)?;
-    names.into_iter().map(|name| make(engine, name, &lock, request.bootstrap, context, events)).collect()
+    let mut images = Vec::new();
+    for name in names(&request.targets) {
+        let row = locked(engine, name, &lock, context)?;
+        let there = holds(engine, row)?;
+        if !there || request.again {
+            make(engine, name, row, context, events)?;
+        }
+        images.push(MadeImage {
+            name: name.to_owned(),
+            id: row.id(),
+            compiler: row.version("compiler").to_owned(),
+            made: !there || request.again,
+        });
+    }
+    Ok(images)
 }
 
 /// The image for `target`, ready to build in.
@@ -80,200 +90,230 @@ pub(crate) fn provision(
     context: &Context,
     events: Events<'_>,
 ) -> Result<Toolchain, Error> {
-    let lock = Lock::read(&context.lock_path)?;
-    check_rust(&lock, rust)?;
+    let lock = lock_for(target, rust, context)?;
     let name = target.row().image;
-    let image = match recorded(engine, name, &lock, context)? {
-        Some(image) => image,
-        None if context.bootstrap_images => {
-            let _only_one = take_turn(&context.cache_dir.join("images"))?;
-            match recorded(engine, name, &lock, context)? {
-                Some(image) => image, // another job made it meanwhile
-                None => make(engine, name, &lock, true, context, events)?,
-            }
-        }
-        None => {
+    let row = locked(engine, name, &lock, context)?;
+    if !holds(engine, row)? {
+        if !context.makes_images {
             let message = format!("the image `{name}` for {target} is not in {}", engine.program());
-            return Err(Error::new(ErrorKind::ImageMissing, message)
-                .with_hint("run `cargo xtask toolchain image --bootstrap`"));
+            return Err(
+                Error::new(ErrorKind::ImageMissing, message).with_hint("run `cargo xtask toolchain image`")
+            );
         }
-    };
-    Ok(toolchain(engine, target, rust, image))
-}
-
-fn check_rust(lock: &Lock, rust: &Rust) -> Result<(), Error> {
-    let locked = lock.rust_identity();
-    if rust.identity == locked {
-        return Ok(());
+        let _only_one = take_turn(&context.cache_dir.join("images"))?;
+        // Another job may have made it meanwhile.
+        if !holds(engine, row)? {
+            make(engine, name, row, context, events)?;
+        }
     }
-    let message = format!("Rust here is {}, docker/toolchain.lock says {locked}", rust.identity);
-    Err(Error::new(ErrorKind::LockInvalid, message)
-        .with_hint("let rust-toolchain.toml select the locked release, or change [rust] in the lock with it"))
+    Ok(toolchain(engine, target, rust, row))
 }
 
-fn toolchain(engine: Engine, target: Target, rust: &Rust, image: MadeImage) -> Toolchain {
+fn toolchain(engine: Engine, target: Target, rust: &Rust, row: &ImageLock) -> Toolchain {
     let builder = match engine {
         Engine::Docker => BuilderKind::Docker,
         Engine::Podman => BuilderKind::Podman,
     };
-    let locked = Digest::of(format!("{} {}", image.recipe, image.packages).as_bytes());
     let parts = [
-        ("compiler", image.compiler),
-        ("image", image.id.clone()),
-        ("packages", image.packages.to_string()),
-        ("recipe", image.recipe.to_string()),
+        ("compiler", row.version("compiler").to_owned()),
+        ("image", row.id()),
+        ("linker", row.version("linker").to_owned()),
     ];
     let identity = ToolchainIdentity {
         builder,
         rustc: rust.identity.clone(),
-        lock: Some(locked),
+        lock: Some(row.inputs),
         parts: BTreeMap::from(parts.map(|(name, value)| (name.to_owned(), value))),
     };
-    let launcher = Launcher::Container { engine, image: image.id, sysroot: rust.sysroot.clone() };
+    let launcher = Launcher::Container { engine, image: row.id(), sysroot: rust.sysroot.clone() };
     Toolchain { target, identity, launcher }
 }
 
-/// The image that this machine's record names, if the engine still has it; an error if it is not what is locked.
-fn recorded(engine: Engine, name: &str, lock: &Lock, context: &Context) -> Result<Option<MadeImage>, Error> {
+/// Whether the engine has the locked image, with the locked layer and no other.
+fn holds(engine: Engine, row: &ImageLock) -> Result<bool, Error> {
+    let Some(facts) = engine::image(engine, &row.id())? else { return Ok(false) };
+    let layer = format!("sha256:{}", row.layer);
+    if facts.id == row.id() && facts.layers == [layer.clone()] {
+        return Ok(true);
+    }
+    let message = format!(
+        "{} has {} with the layers {:?}; docker/toolchain.lock says that it is {} with {layer}",
+        engine.program(),
+        facts.id,
+        facts.layers,
+        row.id()
+    );
+    Err(Error::new(ErrorKind::ImageOffLock, message).with_hint(RESTORE))
+}
+
+/// The image's row in the lock, which must be about the image's folder and about its own packages.
+fn locked<'lock>(
+    engine: Engine,
+    name: &str,
+    lock: &'lock Lock,
+    context: &Context,
+) -> Result<&'lock ImageLock, Error> {
     let row = lock.image(name)?;
-    check_recipe(name, lock, row, context).map_err(|error| with_rows(error, engine, name, lock, context))?;
-    let path = record_path(engine, name, row, context);
-    let Ok(text) = fs::read(&path) else { return Ok(None) };
-    let Ok(record) = serde_json::from_slice::<MadeImage>(&text) else { return Ok(None) };
-    let Some(facts) = engine::image(engine, &record.id)? else { return Ok(None) };
-    check_facts(&record.id, &facts, row, lock)?;
-    Ok(Some(record))
+    let recipe = Recipe::read(&context.docker_dir.join(name))?;
+    if recipe.digest() != row.recipe {
+        let message = format!(
+            "the files of docker/{name} have the digest {}, docker/toolchain.lock says images.{name}.recipe {}",
+            recipe.digest(),
+            row.recipe
+        );
+        return Err(Error::new(ErrorKind::LockInvalid, message).with_hint(RESTORE));
+    }
+    if ImageLock::inputs(row.recipe, &row.packages) == row.inputs {
+        return Ok(row);
+    }
+    let rows = edited_rows(engine, row).unwrap_or_else(|| {
+        "  which ones cannot be told: the image that was made of them is not in the engine".to_owned()
+    });
+    let message = format!(
+        "docker/toolchain.lock: the package rows of images.{name} are not those that its image was made of:\n{rows}"
+    );
+    Err(Error::new(ErrorKind::LockInvalid, message).with_hint(RESTORE))
 }
 
-/// The recipe in the folder must be the locked one.
-fn check_recipe(name: &str, lock: &Lock, row: &ImageLock, context: &Context) -> Result<Recipe, Error> {
-    let recipe = Recipe::read(&context.docker_dir.join(name), lock.base_of(row))?;
-    let why = if recipe.packages() != row.packages {
-        let rows = differing(&row.packages, &recipe.packages()).join("\n");
-        format!("docker/{name}/Dockerfile installs other packages than docker/toolchain.lock names:\n{rows}")
-    } else if recipe.digest() != row.recipe {
-        format!("docker/{name} has the recipe {}, docker/toolchain.lock says {}", recipe.digest(), row.recipe)
-    } else if recipe.closure() != row.closure {
-        format!("docker/{name}/packages.txt is not the list that docker/toolchain.lock names")
-    } else {
-        return Ok(recipe);
-    };
-    Err(Error::new(ErrorKind::LockInvalid, why)
-        .with_hint("restore the committed files, or run `cargo xtask toolchain image --bootstrap --update`"))
+/// The package rows that were edited. The image that the lock names says what it was made of.
+fn edited_rows(engine: Engine, row: &ImageLock) -> Option<String> {
+    let inside = engine::read_in(engine, &row.id(), &["cat", layer::LIST]).ok()?;
+    let locked = layer::list(&row.packages);
+    let (inside, locked): (BTreeSet<_>, BTreeSet<_>) = (inside.lines().collect(), locked.lines().collect());
+    let made_of = inside.difference(&locked).map(|line| format!("  made of, not locked: {line}"));
+    let named = locked.difference(&inside).map(|line| format!("  locked, not made of: {line}"));
+    Some(made_of.chain(named).collect::<Vec<_>>().join("\n"))
 }
 
-/// Rows of one list that the other has not.
-fn differing(locked: &[String], found: &[String]) -> Vec<String> {
-    let gone =
-        locked.iter().filter(|row| !found.contains(row)).map(|row| format!("  locked, not there: {row}"));
-    let new =
-        found.iter().filter(|row| !locked.contains(row)).map(|row| format!("  there, not locked: {row}"));
-    gone.chain(new).collect()
-}
-
-/// The error for a package list that was edited, with the edited rows: the image that was made of the locked list is still
-/// there, and tells what the list was.
-fn with_rows(error: Error, engine: Engine, name: &str, lock: &Lock, context: &Context) -> Error {
-    let rows = || {
-        let row = lock.image(name).ok()?;
-        let recipe = Recipe::read(&context.docker_dir.join(name), lock.base_of(row)).ok()?;
-        let text = fs::read(record_path(engine, name, row, context)).ok()?;
-        let made: MadeImage = serde_json::from_slice(&text).ok()?;
-        let inside = recipe::packages_inside(engine, &made.id).ok()?;
-        let lines = |list: &str| list.lines().map(str::to_owned).collect::<Vec<_>>();
-        let rows = differing(&lines(&inside), &lines(recipe.list()));
-        (recipe.closure() != row.closure && !rows.is_empty()).then(|| rows.join("\n"))
-    };
-    let Some(rows) = rows() else { return error };
-    let hint = error.hint().unwrap_or_default().to_owned();
-    Error::new(error.kind(), format!("{error}:\n{rows}")).with_hint(hint)
-}
-
-/// What the engine tells of an image must be what the lock says.
-fn check_facts(id: &str, facts: &ImageFacts, row: &ImageLock, lock: &Lock) -> Result<(), Error> {
-    let base = format!("sha256:{}", lock.base_of(row).layer);
-    let (recipe, closure) = (row.recipe.to_string(), row.closure.to_string());
-    let bottom = facts.layers.first().map_or("", String::as_str);
-    let checks = [
-        ("image ID", id, facts.id.as_str()),
-        ("base layer", &base, bottom),
-        ("recipe", &recipe, facts.label(RECIPE)),
-        ("package list", &closure, facts.label(PACKAGES)),
-    ];
-    let Some((what, locked, found)) = checks.iter().find(|(_, locked, found)| locked != found) else {
-        return Ok(());
-    };
-    let message = format!("image {id} is off its lock: its {what} is `{found}`, it should be `{locked}`");
-    Err(Error::new(ErrorKind::ImageOffLock, message)
-        .with_hint("run `cargo xtask toolchain image --bootstrap`"))
-}
-
-/// Builds the image, reads back what is inside, and records it.
+/// Gets the image from the team's registry, or makes it from the pool, and sees that it is the locked one.
 fn make(
     engine: Engine,
     name: &str,
-    lock: &Lock,
-    may_bootstrap: bool,
+    row: &ImageLock,
     context: &Context,
     events: Events<'_>,
-) -> Result<MadeImage, Error> {
-    let row = lock.image(name)?;
-    let recipe = check_recipe(name, lock, row, context)?;
-    let base = bootstrap::ensure(engine, &row.base, lock.base_of(row), may_bootstrap, context, events)?;
-    if context.offline {
-        return Err(Error::new(
-            ErrorKind::Offline,
-            format!("the image `{name}` is not made, and the network is off"),
-        )
-        .with_hint("run the same command once without --offline"));
+) -> Result<(), Error> {
+    if let Some(reference) = row.reference.as_ref().filter(|_| !context.offline) {
+        let step = format!("pull {reference}");
+        events(Event::Started { step: step.clone() });
+        engine::pull(engine, reference, &layer::tag(name, row.image), &mut |line| {
+            events(Event::Output { step: step.clone(), line: line.to_owned() });
+        })?;
+        events(Event::Finished { step, result: String::new() });
+    } else {
+        Pool::of(context).fill(&row.packages, false, context.offline, events)?;
+        let recipe = Recipe::read(&context.docker_dir.join(name))?;
+        let made = layer::make(name, &recipe, &row.packages, context, events)?;
+        if made.digests != (Digests { layer: row.layer, image: row.image }) {
+            return Err(off_lock(name, row, &made));
+        }
+        made.load(engine)?;
     }
-    let step = format!("make image {name}");
-    events(Event::Started { step: step.clone() });
-    let labels = [format!("{RECIPE}={}", row.recipe), format!("{PACKAGES}={}", row.closure)];
-    let mut args: Vec<_> = labels.into_iter().flat_map(|label| ["--label".to_owned(), label]).collect();
-    // The name is for people, and keeps the image when unnamed ones are pruned; nothing here goes by it.
-    args.extend(["--tag".to_owned(), format!("localhost/seaworthy-{name}:{}", row.recipe.short())]);
-    let folder = context.docker_dir.join(name);
-    let id = recipe::build(engine, &folder, &base, &args, &mut |line| {
-        events(Event::Output { step: step.clone(), line: line.to_owned() });
-    })?;
-    let image = read_back(engine, name, &id, &recipe, lock).inspect_err(|_| engine::discard(engine, &id))?;
-    record(&record_path(engine, name, row, context), &image)?;
-    events(Event::Finished { step, result: image.id.clone() });
-    Ok(image)
-}
-
-/// The image must hold the locked packages: not what was asked for counts, but what is inside.
-fn read_back(engine: Engine, name: &str, id: &str, recipe: &Recipe, lock: &Lock) -> Result<MadeImage, Error> {
-    let row = lock.image(name)?;
-    let found = recipe::packages_inside(engine, id)?;
-    if Digest::of(found.as_bytes()) != row.closure {
-        let message = format!("image `{name}` is off its lock:\n{}", recipe.differences(&found));
-        return Err(Error::new(ErrorKind::ImageOffLock, message).with_hint(
-            "Debian has moved on: run `cargo xtask toolchain image --bootstrap --update` and review what changes",
-        ));
+    match holds(engine, row)? {
+        true => Ok(()),
+        false => Err(Error::new(
+            ErrorKind::EngineFailed,
+            format!("{} took the image `{name}` and does not have {}", engine.program(), row.id()),
+        )),
     }
-    let facts = engine::image(engine, id)?.ok_or_else(|| {
-        Error::new(ErrorKind::EngineFailed, format!("image {id} was built and is not there"))
-    })?;
-    check_facts(&facts.id, &facts, row, lock)?;
-    let told = engine::read_in(engine, id, &[&row.compiler, "--version"])?;
-    let compiler = told.lines().next().unwrap_or_default().to_owned();
-    Ok(MadeImage { name: name.to_owned(), id: facts.id, recipe: row.recipe, packages: row.closure, compiler })
 }
 
-fn record_path(engine: Engine, name: &str, row: &ImageLock, context: &Context) -> PathBuf {
-    let file = format!("{name}-{}.json", row.recipe.short());
-    context.cache_dir.join("images").join(engine.program()).join(file)
+fn off_lock(name: &str, row: &ImageLock, made: &layer::Layer) -> Error {
+    let mut message = format!(
+        "image `{name}`, made of the locked packages, is sha256:{} with the layer {}; docker/toolchain.lock says sha256:{} with {}",
+        made.digests.image, made.digests.layer, row.image, row.layer
+    );
+    for line in tool_rows(name, &row.tools, &made.tools) {
+        message.push_str(&format!("\n{line}"));
+    }
+    Error::new(ErrorKind::ImageOffLock, message)
+        .with_hint("another mmdebstrap or tar may make other bytes; see `cargo xtask toolchain lock`")
 }
 
-/// Written beside its place, then renamed.
-fn record(path: &Path, image: &MadeImage) -> Result<(), Error> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let private = path.with_extension("json.new");
-    let text = serde_json::to_vec_pretty(image).expect("a MadeImage has only text in it");
-    fs::create_dir_all(folder)
-        .and_then(|()| fs::write(&private, text))
-        .and_then(|()| fs::rename(&private, path))
-        .map_err(|cause| Error::io(path, cause))
+/// The tools in which two lists differ, a line each.
+fn tool_rows(
+    name: &str,
+    locked: &BTreeMap<String, ToolLock>,
+    found: &BTreeMap<String, ToolLock>,
+) -> Vec<String> {
+    let roles: BTreeSet<_> = locked.keys().chain(found.keys()).collect();
+    let told = |tool: Option<&ToolLock>| match tool {
+        Some(tool) => format!("{} {} sha256:{}", tool.path, tool.version, tool.sha256),
+        None => "nothing".to_owned(),
+    };
+    let differing = roles.into_iter().filter(|role| locked.get(*role) != found.get(*role));
+    differing
+        .map(|role| {
+            format!(
+                "  images.{name}.tools.{role}: locked {}, inside {}",
+                told(locked.get(role)),
+                told(found.get(role))
+            )
+        })
+        .collect()
+}
+
+/// A tool that is what the lock says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VerifiedTool {
+    /// Its row: `images.<name>.tools.<role>`, or `rust.components.<name>`.
+    pub row: String,
+    /// What it calls itself.
+    pub version: String,
+    /// How it was found to be the locked one.
+    pub how: String,
+}
+
+/// Asks the images of `targets` what is in them: every tool's digest, and which linker really links. What differs from the
+/// lock is one error with all rows.
+pub fn verify(
+    wanted: Option<BuilderKind>,
+    targets: &[Target],
+    context: &Context,
+) -> Result<Vec<VerifiedTool>, Error> {
+    let engine = engine_for(wanted)?;
+    let lock = Lock::read(&context.lock_path)?;
+    lock.check_contract()?;
+    let rust = Rust::of(&context.workspace_root)?;
+    let mut verified = Vec::new();
+    for target in targets.iter().filter(|_| context.locks_rust) {
+        verified.extend(rust.check(&lock, *target)?);
+    }
+    verified.sort_by(|one, other| one.row.cmp(&other.row));
+    verified.dedup();
+    let mut rows = Vec::new();
+    for name in names(targets) {
+        let row = locked(engine, name, &lock, context)?;
+        if !holds(engine, row)? {
+            let message = format!("the image `{name}` is not in {}", engine.program());
+            return Err(
+                Error::new(ErrorKind::ImageMissing, message).with_hint("run `cargo xtask toolchain image`")
+            );
+        }
+        let described = &Recipe::read(&context.docker_dir.join(name))?.description.tools;
+        let printed = engine::read_in(engine, &row.id(), &["sh", "-c", &tools::script(described)])?;
+        let found = tools::parse(&printed).map_err(|why| Error::new(ErrorKind::EngineFailed, why))?;
+        rows.extend(tool_rows(name, &row.tools, &found));
+        let linked = engine::read_in(engine, &row.id(), &["sh", "-c", &tools::link_script(described)])?;
+        if linked.trim() != row.version("linker") {
+            rows.push(format!(
+                "  images.{name}.tools.linker: locked `{}`, `{}` linked a program",
+                row.version("linker"),
+                linked.trim()
+            ));
+        }
+        verified.extend(found.into_iter().map(|(role, tool)| VerifiedTool {
+            how: match role.as_str() {
+                "linker" => format!("sha256 of {}, and it linked a program", tool.path),
+                _ => format!("sha256 of {}", tool.path),
+            },
+            row: format!("images.{name}.tools.{role}"),
+            version: tool.version,
+        }));
+    }
+    if rows.is_empty() {
+        return Ok(verified);
+    }
+    let message = format!("the builders are off their lock:\n{}", rows.join("\n"));
+    Err(Error::new(ErrorKind::ImageOffLock, message).with_hint(RESTORE))
 }

@@ -1,8 +1,9 @@
 //! A pinned builder, checked against its lock, or an error: never another builder in its place.
 //!
 //! [`choose`] decides who builds and says why; [`provision`] makes that builder ready for one target, or fails.
-//! Container images are made by [`make_images`] from `docker/`: each is a Debian base with a known digest, packages of
-//! exact versions, and a recipe; what really is inside is read back and compared with `docker/toolchain.lock`.
+//! `docker/toolchain.lock` names all that a builder is made of, and [`Locked::id`] is its digest. [`resolve`] says what it
+//! would be today and writes it, [`fill_pool`] gets every input once, [`make_images`] makes container images of the pool
+//! with the network off, the same bytes each time, and [`verify`] asks them what is inside.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -12,23 +13,29 @@ use artifact::{BuilderKind, Engine, Events, Target, Toolchain};
 use serde::Serialize;
 
 mod archive;
-mod bootstrap;
 mod command;
+mod debian;
 mod engine;
 mod error;
 mod host;
 mod image;
+mod layer;
 mod lock;
+mod pool;
 mod recipe;
 mod rows;
 mod rust;
+mod tools;
 mod turn;
+mod update;
 mod zig;
 
 pub use error::{Error, ErrorKind};
-pub use image::{ImageRequest, MadeImage, make_images};
+pub use image::{ImageRequest, MadeImage, VerifiedTool, make_images, verify};
 pub use rows::{Locked, RowDifference};
+pub use update::{Resolved, fill_pool, resolve};
 
+use lock::Lock;
 use rust::Rust;
 
 /// An engine that does not answer for so long counts as not running. One that is not there says so at once; Podman keeps
@@ -48,8 +55,11 @@ pub struct Context {
     pub cache_dir: PathBuf,
     /// Whether the network must not be used.
     pub offline: bool,
-    /// Whether [`provision`] makes a missing image, from Debian packages where it must.
-    pub bootstrap_images: bool,
+    /// Whether [`provision`] makes a missing image, from the pool, which it fills where it must and may.
+    pub makes_images: bool,
+    /// Whether the lock is the workspace's own, so that its Rust must be the locked one. Elsewhere the workspace's
+    /// `rust-toolchain.toml` alone decides.
+    pub locks_rust: bool,
 }
 
 impl Context {
@@ -63,7 +73,8 @@ impl Context {
             docker_dir,
             cache_dir: cache_dir(),
             offline: false,
-            bootstrap_images: true,
+            makes_images: true,
+            locks_rust: true,
         }
     }
 }
@@ -133,6 +144,16 @@ pub fn provision(
     }
 }
 
+/// Reads the lock, and sees that it is about what builds for `target` here: Rust, variables and shims.
+fn lock_for(target: Target, rust: &Rust, context: &Context) -> Result<Lock, Error> {
+    let lock = Lock::read(&context.lock_path)?;
+    lock.check_contract()?;
+    if context.locks_rust {
+        rust.check(&lock, target)?;
+    }
+    Ok(lock)
+}
+
 /// How one builder stands on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BuilderStatus {
@@ -148,7 +169,7 @@ pub struct BuilderStatus {
 
 /// Looks at every builder for every target of `targets` and changes nothing.
 pub fn status(targets: &[Target], context: &Context) -> Vec<BuilderStatus> {
-    let context = Context { offline: true, bootstrap_images: false, ..context.clone() };
+    let context = Context { offline: true, makes_images: false, ..context.clone() };
     let kinds = [BuilderKind::Docker, BuilderKind::Podman, BuilderKind::Zig, BuilderKind::Host];
     let mut found = Vec::new();
     for kind in kinds {

@@ -1,29 +1,61 @@
-//! One folder of `docker/`: what its digest covers, and how its versions follow Debian when that is asked for.
+//! One folder of `docker/`: what a person asks an image to be. `docker/toolchain.lock` says what came of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use artifact::{Digest, Engine, Event, Events};
+use artifact::Digest;
+use serde::Deserialize;
 
 use crate::error::Faults as _;
-use crate::lock::{BaseLock, Lock};
-use crate::{Context, Error, ErrorKind, bootstrap, engine};
+use crate::{Error, ErrorKind};
 
-/// Every package in an image, one `package=version:architecture` a line, sorted.
-pub(crate) const LIST: &str = "packages.txt";
+/// The description in an image's folder.
+const DESCRIPTION: &str = "image.toml";
+/// The script that is run inside at last, where there is one.
+pub(crate) const SETUP: &str = "setup";
+/// How images are made of packages, as far as it shows in them: another way would need another number.
+const METHOD: &str = "mmdebstrap from a pool, 1";
 
-/// The files of an image's folder.
+/// `image.toml`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Description {
+    /// The Debian suite whose packages it is made of.
+    pub(crate) suite: String,
+    /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
+    pub(crate) epoch: u64,
+    /// The packages that are asked for by name; the lock has all that they bring along.
+    pub(crate) packages: Vec<String>,
+    /// Programs that make programs, by what they are for.
+    pub(crate) tools: Tools,
+    /// Files of the folder and their places in the image.
+    #[serde(default)]
+    files: BTreeMap<String, String>,
+}
+
+/// `[tools]`: names on PATH. The linker is the one that the compiler starts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tools {
+    /// The compiler driver for the image's targets.
+    pub(crate) compiler: String,
+    /// What makes import libraries of Windows.
+    pub(crate) dlltool: Option<String>,
+}
+
+/// The folder, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Recipe {
+    /// What is asked for.
+    pub(crate) description: Description,
+    /// Every file of the folder by its name.
     files: BTreeMap<String, Vec<u8>>,
-    list: String,
-    base: Digest,
 }
 
 impl Recipe {
-    /// Reads `folder`, whose image is made on `base`.
-    pub(crate) fn read(folder: &Path, base: &BaseLock) -> Result<Recipe, Error> {
+    /// Reads `folder`.
+    pub(crate) fn read(folder: &Path) -> Result<Recipe, Error> {
         let failed = |cause| Error::io(folder, cause);
         let mut files = BTreeMap::new();
         for entry in fs::read_dir(folder).map_err(failed)? {
@@ -31,234 +63,113 @@ impl Recipe {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             files.insert(name, fs::read(&path).map_err(|cause| Error::io(&path, cause))?);
         }
-        let list = String::from_utf8_lossy(&files.remove(LIST).unwrap_or_default()).into_owned();
-        if !files.contains_key("Dockerfile") {
-            return Err(Error::new(
-                ErrorKind::LockInvalid,
-                format!("{} has no Dockerfile", folder.display()),
-            ));
-        }
-        Ok(Recipe { files, list, base: base.image })
+        let path = folder.join(DESCRIPTION);
+        let refused = |why: String| Error::new(ErrorKind::LockInvalid, format!("{}: {why}", path.display()));
+        let text = files.get(DESCRIPTION).ok_or_else(|| refused("there is no such file".to_owned()))?;
+        let text = String::from_utf8_lossy(text);
+        let description: Description = toml::from_str(&text).map_err(|error| refused(error.to_string()))?;
+        let recipe = Recipe { description, files };
+        recipe.check().map_err(refused)?;
+        Ok(recipe)
     }
 
-    /// Digest over the base and every file's name and bytes, the package list excepted.
+    /// What goes to mmdebstrap, apt and a shell must be what it looks like.
+    fn check(&self) -> Result<(), String> {
+        let Description { suite, packages, tools, files, .. } = &self.description;
+        let names = packages.iter().chain([suite, &tools.compiler]).chain(&tools.dlltool);
+        if let Some(name) = names.into_iter().find(|name| !is_name(name)) {
+            return Err(format!("`{name}` is no name of a suite, package or program"));
+        }
+        if let Some(file) = files.keys().find(|file| !self.files.contains_key(*file)) {
+            return Err(format!("[files] names `{file}`, which is not beside it"));
+        }
+        match files.values().find(|place| !is_place(place)) {
+            Some(place) => Err(format!("[files]: `{place}` is no absolute path")),
+            None => Ok(()),
+        }
+    }
+
+    /// Digest over how images are made, and every file's name and bytes.
     pub(crate) fn digest(&self) -> Digest {
-        let mut text = format!("base {}\n", self.base);
+        let mut text = format!("{METHOD}\n");
         for (name, bytes) in &self.files {
             text.push_str(&format!("{} {name}\n", Digest::of(bytes)));
         }
         Digest::of(text.as_bytes())
     }
 
-    /// `package=version` as the Dockerfile installs them, in its order.
-    pub(crate) fn packages(&self) -> Vec<String> {
-        let dockerfile = String::from_utf8_lossy(&self.files["Dockerfile"]).into_owned();
-        dockerfile
-            .lines()
-            .filter_map(pinned)
-            .map(|(package, version)| format!("{package}={version}"))
-            .collect()
+    /// The files that go into the image: their places and bytes.
+    pub(crate) fn placed(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.description.files.iter().map(|(name, place)| (place.as_str(), self.files[name].as_slice()))
     }
 
-    /// The package list in the folder.
-    pub(crate) fn list(&self) -> &str {
-        &self.list
-    }
-
-    /// Digest of the committed package list.
-    pub(crate) fn closure(&self) -> Digest {
-        Digest::of(self.list.as_bytes())
-    }
-
-    /// What `found` has that the committed list has not, and the other way round.
-    pub(crate) fn differences(&self, found: &str) -> String {
-        let (locked, found): (BTreeSet<_>, BTreeSet<_>) =
-            (self.list.lines().collect(), found.lines().collect());
-        let gone = locked.difference(&found).map(|line| format!("  locked, not inside: {line}"));
-        let new = found.difference(&locked).map(|line| format!("  inside, not locked: {line}"));
-        gone.chain(new).collect::<Vec<_>>().join("\n")
+    /// The script that is run inside at last.
+    pub(crate) fn setup(&self) -> Option<&[u8]> {
+        self.files.get(SETUP).map(Vec::as_slice)
     }
 }
 
-/// A line of the Dockerfile that is one argument of apt-get: `gcc=4:10.2.1-1 \`, also with a `;` at its end.
-fn pinned(line: &str) -> Option<(&str, &str)> {
-    let word = line.trim().trim_end_matches('\\').trim_end().trim_end_matches(';');
-    let (package, version) = word.split_once('=')?;
-    let is_plain = |text: &str, more: &str| {
-        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
-    };
-    let is_package = is_plain(package, "-+.") && package.starts_with(|c: char| c.is_ascii_lowercase());
-    (is_package && is_plain(version, "-+.:~")).then_some((package, version))
+/// A name of Debian's, or a program's: nothing that a shell or apt takes for more.
+fn is_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
+    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(plain)
 }
 
-/// Builds the image of `folder` on the image named `base`.
-pub(crate) fn build(
-    engine: Engine,
-    folder: &Path,
-    base: &str,
-    args: &[String],
-    on_line: &mut dyn FnMut(&str),
-) -> Result<String, Error> {
-    let mut all = vec!["--build-arg".to_owned(), format!("BASE={base}")];
-    all.extend(["--build-arg".to_owned(), format!("MIRROR={}", bootstrap::mirror()?)]);
-    all.extend(args.iter().cloned());
-    engine::build(engine, folder, &all, on_line).map_err(|error| {
-        let hint = "where a version is not found, Debian has moved on: run `cargo xtask toolchain image --bootstrap --update`; \
-             else check the network, or set SEAWORTHY_DEBIAN_MIRROR";
-        error.with_hint(hint)
+/// An absolute path without anything that leads elsewhere.
+fn is_place(text: &str) -> bool {
+    text.strip_prefix('/').is_some_and(|rest| {
+        rest.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+            && rest.chars().all(|c| c.is_ascii_alphanumeric() || "/+-._".contains(c))
     })
-}
-
-/// The package list of an image, read from inside without network.
-pub(crate) fn packages_inside(engine: Engine, image: &str) -> Result<String, Error> {
-    let format = "-f=${Package}=${Version}:${Architecture}\\n";
-    let printed = engine::read_in(engine, image, &["dpkg-query", "-W", format])?;
-    let mut lines: Vec<_> = printed.lines().collect();
-    lines.sort_unstable();
-    Ok(lines.join("\n") + "\n")
-}
-
-/// Makes bases and images from what Debian has today, and writes their digests and versions into `docker/`.
-pub(crate) fn update(
-    engine: Engine,
-    names: &[&str],
-    context: &Context,
-    events: Events<'_>,
-) -> Result<(), Error> {
-    let mut lock = Lock::read(&context.lock_path)?;
-    let mut tags = BTreeMap::new();
-    for name in names {
-        let suite = lock.image(name)?.base.clone();
-        if tags.contains_key(&suite) {
-            continue;
-        }
-        let epoch = lock.bases[&suite].epoch;
-        let made = bootstrap::make(&suite, epoch, &bootstrap::private_folder(context)?, events)?;
-        tags.insert(suite.clone(), made.load(engine, &suite)?);
-        let base = lock.bases.get_mut(&suite).expect("it was read from there");
-        (base.layer, base.image) = (made.layer, made.image);
-    }
-    for name in names {
-        let folder = context.docker_dir.join(name);
-        let list = todays_packages(engine, &folder, &tags[&lock.image(name)?.base], context, events)?;
-        write(&folder.join("Dockerfile"), &repinned(&folder.join("Dockerfile"), &list)?)?;
-        write(&folder.join(LIST), &list)?;
-    }
-    // A base serves several images: each of them has a new recipe when it changes.
-    for (name, row) in &mut lock.images {
-        let recipe = Recipe::read(&context.docker_dir.join(name), &lock.bases[&row.base])?;
-        (row.recipe, row.packages, row.closure) = (recipe.digest(), recipe.packages(), recipe.closure());
-    }
-    write(&context.lock_path, &lock.render())
-}
-
-/// Builds the image without its version numbers and lists what came.
-fn todays_packages(
-    engine: Engine,
-    folder: &Path,
-    base: &str,
-    context: &Context,
-    events: Events<'_>,
-) -> Result<String, Error> {
-    let parent = bootstrap::private_folder(context)?;
-    let dockerfile = read(&folder.join("Dockerfile"))?;
-    let unpinned = dockerfile.lines().map(|line| match pinned(line) {
-        Some((_, version)) => line.replacen(&format!("={version}"), "", 1),
-        None => line.to_owned(),
-    });
-    let copy = parent.join("recipe");
-    fs::create_dir_all(&copy).map_err(|cause| Error::io(&copy, cause))?;
-    for entry in fs::read_dir(folder).map_err(|cause| Error::io(folder, cause))? {
-        let path = entry.map_err(|cause| Error::io(folder, cause))?.path();
-        fs::copy(&path, copy.join(path.file_name().unwrap_or_default()))
-            .map_err(|cause| Error::io(&path, cause))?;
-    }
-    write(&copy.join("Dockerfile"), &(unpinned.collect::<Vec<_>>().join("\n") + "\n"))?;
-    let step = format!("look at today's packages for {}", folder.display());
-    events(Event::Started { step: step.clone() });
-    let id = build(engine, &copy, base, &["--no-cache".to_owned()], &mut |line| {
-        events(Event::Output { step: step.clone(), line: line.to_owned() });
-    })?;
-    let list = packages_inside(engine, &id);
-    engine::discard(engine, &id);
-    events(Event::Finished { step, result: String::new() });
-    list
-}
-
-/// The Dockerfile with the versions of `list`.
-fn repinned(path: &Path, list: &str) -> Result<String, Error> {
-    let text = read(path)?;
-    let mut lines = Vec::new();
-    for line in text.lines() {
-        let Some((package, version)) = pinned(line) else {
-            lines.push(line.to_owned());
-            continue;
-        };
-        let start = format!("{package}=");
-        let installed = list.lines().find_map(|row| row.strip_prefix(&start)?.rsplit_once(':'));
-        let (installed, _) = installed.ok_or_else(|| {
-            Error::new(ErrorKind::ImageNotMade, format!("{}: `{package}` was not installed", path.display()))
-        })?;
-        lines.push(line.replacen(&format!("={version}"), &format!("={installed}"), 1));
-    }
-    Ok(lines.join("\n") + "\n")
-}
-
-fn read(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path).map_err(|cause| Error::io(path, cause))
-}
-
-/// Written beside its place, then renamed.
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let private = path.with_extension(format!("new{}", std::process::id()));
-    fs::write(&private, text)
-        .and_then(|()| fs::rename(&private, path))
-        .map_err(|cause| Error::io(path, cause))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn finds_the_pins_of_a_dockerfile() {
-        assert_eq!(pinned("      gcc=4:10.2.1-1 \\"), Some(("gcc", "4:10.2.1-1")));
-        assert_eq!(pinned("      wine64=10.0~repack-6;  \\"), Some(("wine64", "10.0~repack-6")));
-        for other in ["ARG MIRROR=http://x", "RUN HOME=/tmp x", "# a=b c", "FROM ${BASE}", "LABEL a"] {
-            assert_eq!(pinned(other), None, "{other}");
-        }
+    const GOOD: &str = "suite = \"trixie\"\nepoch = 1\npackages = [\"gcc\"]\n[tools]\ncompiler = \"gcc\"\n\
+                        [files]\nhelper = \"/usr/local/bin/helper\"\n";
+
+    fn folder(description: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(DESCRIPTION), description).unwrap();
+        fs::write(folder.path().join("helper"), "#!/bin/sh\n").unwrap();
+        folder
     }
 
     #[test]
-    fn versions_follow_the_list() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("Dockerfile");
-        fs::write(&path, "RUN install \\\n  gcc=1 \\\n  libc6-dev=2; \\\n  rm x\n").unwrap();
-        let list = "gcc=4:9-1:amd64\nlibc6-dev=3:amd64\n";
-        assert_eq!(
-            repinned(&path, list).unwrap(),
-            "RUN install \\\n  gcc=4:9-1 \\\n  libc6-dev=3; \\\n  rm x\n"
-        );
-        assert!(repinned(&path, "gcc=1:amd64\n").is_err());
-    }
-
-    #[test]
-    fn a_changed_file_changes_the_recipe_and_the_list_does_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let base = BaseLock { epoch: 0, layer: Digest::of(b"l"), image: Digest::of(b"i"), reference: None };
-        let digest = || Recipe::read(folder.path(), &base).unwrap().digest();
-        fs::write(folder.path().join("Dockerfile"), "FROM x").unwrap();
+    fn every_byte_of_the_folder_is_in_its_digest() {
+        let folder = folder(GOOD);
+        let digest = || Recipe::read(folder.path()).unwrap().digest();
         let first = digest();
-        fs::write(folder.path().join(LIST), "a=1:amd64\n").unwrap();
         assert_eq!(digest(), first);
-        fs::write(folder.path().join("script"), "echo").unwrap();
-        assert_ne!(digest(), first);
+        fs::write(folder.path().join("helper"), "#!/bin/sh\ntrue\n").unwrap();
+        let second = digest();
+        assert_ne!(second, first);
+        fs::write(folder.path().join(SETUP), "true").unwrap();
+        assert_ne!(digest(), second);
+        let recipe = Recipe::read(folder.path()).unwrap();
+        assert_eq!(recipe.setup(), Some(b"true".as_slice()));
+        let placed: Vec<_> = recipe.placed().collect();
+        assert_eq!(placed, [("/usr/local/bin/helper", b"#!/bin/sh\ntrue\n".as_slice())]);
     }
 
     #[test]
-    fn differing_packages_are_named() {
-        let recipe = Recipe { files: BTreeMap::new(), list: "a=1\nb=1\n".to_owned(), base: Digest::of(b"") };
-        let told = recipe.differences("a=1\nb=2\n");
-        assert_eq!(told, "  locked, not inside: b=1\n  inside, not locked: b=2");
+    fn what_is_not_meant_is_refused_by_name() {
+        for (from, to, told) in [
+            ("epoch", "epoche", "epoche"),
+            ("\"gcc\"]", "\"gcc; rm\"]", "`gcc; rm`"),
+            ("\"gcc\"]", "\"--no\"]", "`--no`"),
+            ("\"trixie\"", "\"../x\"", "`../x`"),
+            ("helper =", "nowhere =", "`nowhere`"),
+            ("/usr/local/bin", "/usr/../..", "`/usr/../../helper`"),
+            ("\"/usr", "\"usr", "`usr/local/bin/helper`"),
+        ] {
+            let changed = GOOD.replacen(from, to, 1);
+            assert_ne!(changed, GOOD);
+            let error = Recipe::read(folder(&changed).path()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::LockInvalid);
+            assert!(error.to_string().contains(told), "`{told}` is not in: {error}");
+        }
     }
 }

@@ -1,16 +1,13 @@
 //! A lock as rows, and what two locks differ in: what can change the bytes of a program comes first.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use artifact::Digest;
 use serde::Serialize;
 
 use crate::command::Program;
-use crate::error::Faults as _;
-use crate::lock::Lock;
-use crate::recipe::LIST;
+use crate::lock::{Component, Lock};
 use crate::{Context, Error, ErrorKind};
 
 /// The lock's own file in its folder.
@@ -34,7 +31,7 @@ const MAKERS: &[&str] = &[
     "mingw-w64",
 ];
 
-/// Everything that is locked: `toolchain.lock`, and each image's packages.
+/// Everything that is locked, a row each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Locked {
     id: Digest,
@@ -57,59 +54,66 @@ pub struct RowDifference {
 impl Locked {
     /// What is locked in the folder of `context`.
     pub fn of(context: &Context) -> Result<Locked, Error> {
-        let folder = context.docker_dir.as_path();
-        Locked::read(&|name| {
-            fs::read_to_string(folder.join(name)).map_err(|cause| Error::io(&folder.join(name), cause))
-        })
+        Ok(Locked::of_lock(&Lock::read(&context.lock_path)?))
     }
 
     /// What `source` names: a folder with a `toolchain.lock`, or a revision of git in whose `docker/` there is one.
     pub fn named(source: &str, workspace: &Path) -> Result<Locked, Error> {
-        let folder = Path::new(source);
-        if folder.join(LOCK).is_file() {
-            let context = Context { docker_dir: folder.to_owned(), ..Context::of_workspace(workspace) };
-            return Locked::of(&context);
+        let path = Path::new(source).join(LOCK);
+        if path.is_file() {
+            return Ok(Locked::of_lock(&Lock::read(&path)?));
         }
-        let git = |name: &str| {
-            let object = format!("{source}:./docker/{name}");
-            let shown = Program::new("git").folder(workspace).args(["show", "--end-of-options", &object]);
-            shown.read(ErrorKind::LockInvalid).map(|text| text + "\n").map_err(|error| {
-                let message =
-                    format!("`{source}` is neither a folder with a {LOCK} nor a revision with docker/{name}");
-                Error::new(ErrorKind::LockInvalid, message)
-                    .with_hint("name a folder such as docker, or a commit, tag or branch")
-                    .with_source(error)
-            })
-        };
-        Locked::read(&git)
+        let object = format!("{source}:./docker/{LOCK}");
+        let shown = Program::new("git").folder(workspace).args(["show", "--end-of-options", &object]);
+        let text = shown.read(ErrorKind::LockInvalid).map_err(|error| {
+            let message =
+                format!("`{source}` is neither a folder with a {LOCK} nor a revision with docker/{LOCK}");
+            Error::new(ErrorKind::LockInvalid, message)
+                .with_hint("name a folder such as docker, or a commit, tag or branch")
+                .with_source(error)
+        })?;
+        Ok(Locked::of_lock(&Lock::of_text(&text, &path)?))
     }
 
-    fn read(file: &dyn Fn(&str) -> Result<String, Error>) -> Result<Locked, Error> {
-        let lock = Lock::of_text(&file(LOCK)?, Path::new(LOCK))?;
+    pub(crate) fn of_lock(lock: &Lock) -> Locked {
         let mut rows = BTreeMap::from([
             ("rust.release".to_owned(), lock.rust.release.clone()),
             ("rust.commit".to_owned(), lock.rust.commit.clone()),
             ("zig.version".to_owned(), lock.zig.version.clone()),
         ]);
-        for wheel in &lock.zig.wheels {
-            rows.insert(format!("zig.wheels.{}", wheel.host), wheel.sha256.to_string());
+        let mut add = |row: String, value: String| rows.insert(row, value);
+        for Component { name, target, sha256 } in &lock.rust.components {
+            add(format!("rust.components.{name}.{target}"), sha256.to_string());
         }
-        for (suite, base) in &lock.bases {
-            rows.insert(format!("bases.{suite}.layer"), base.layer.to_string());
+        for (name, value) in &lock.environment.fixed {
+            add(format!("environment.fixed.{name}"), value.clone());
+        }
+        for name in &lock.environment.computed {
+            add(format!("environment.computed.{name}"), String::new());
+        }
+        for (name, digest) in &lock.shims {
+            add(format!("shims.{name}"), digest.to_string());
+        }
+        for wheel in &lock.zig.wheels {
+            add(format!("zig.wheels.{}", wheel.host), wheel.sha256.to_string());
         }
         for (name, image) in &lock.images {
-            rows.insert(format!("images.{name}.compiler"), image.compiler.clone());
-            rows.insert(format!("images.{name}.recipe"), image.recipe.to_string());
-            for line in file(&format!("{name}/{LIST}"))?.lines() {
-                if let Some((package, version)) = line.split_once('=') {
-                    rows.insert(format!("images.{name}/{package}"), version.to_owned());
-                }
+            add(format!("images.{name}.recipe"), image.recipe.to_string());
+            for (role, tool) in &image.tools {
+                add(
+                    format!("images.{name}.tools.{role}"),
+                    format!("{} sha256:{}", tool.version, tool.sha256),
+                );
+            }
+            for package in &image.packages {
+                let value = format!("{} {} sha256:{}", package.version, package.architecture, package.sha256);
+                add(format!("images.{name}/{}", package.name), value);
             }
         }
-        Ok(Locked { id: lock.id(), rows })
+        Locked { id: lock.id(), rows }
     }
 
-    /// The toolchain's identity: SHA-256 of the lock in its canonical form, which covers the package lists by their digests.
+    /// The toolchain's identity: SHA-256 of the lock in its canonical form.
     pub fn id(&self) -> Digest {
         self.id
     }
@@ -133,11 +137,14 @@ impl Locked {
     }
 }
 
-/// Whether a row can change the bytes of a program. A base or recipe is told by the packages that come of it.
+/// Whether a row can change the bytes of a program. A recipe is told by the packages and tools that come of it.
 fn changes_programs(row: &str) -> bool {
     match row.split_once('/') {
         Some((_, package)) => MAKERS.iter().any(|maker| package.starts_with(maker)),
-        None => row.starts_with("rust.") || row.starts_with("zig.") || row.ends_with(".compiler"),
+        None => {
+            ["rust.", "zig.", "shims.", "environment."].iter().any(|kind| row.starts_with(kind))
+                || row.contains(".tools.")
+        }
     }
 }
 
@@ -145,47 +152,45 @@ fn changes_programs(row: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn committed(change: impl Fn(&str, String) -> String) -> Locked {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docker");
-        let file = |name: &str| {
-            let text = fs::read_to_string(folder.join(name)).map_err(|cause| Error::io(&folder, cause))?;
-            Ok(change(name, text))
-        };
-        Locked::read(&file).unwrap()
+    fn committed(change: impl Fn(&mut Lock)) -> Locked {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docker").join(LOCK);
+        let mut lock = Lock::read(&path).unwrap();
+        change(&mut lock);
+        Locked::of_lock(&lock)
     }
 
     #[test]
     fn equal_locks_differ_in_nothing_and_have_one_id() {
-        let (one, other) = (committed(|_, text| text), committed(|_, text| text));
+        let (one, other) = (committed(|_| {}), committed(|_| {}));
         assert_eq!((one.differences(&other), one.id()), (vec![], other.id()));
         assert!(one.rows.len() > 500, "only {} rows", one.rows.len());
     }
 
     #[test]
     fn what_can_change_programs_comes_first() {
-        let one = committed(|_, text| text);
-        let other = committed(|name, text| match name {
-            "toolchain.lock" => text.replace("release = \"1.", "release = \"9."),
-            "x86_64-windows/packages.txt" => {
-                let lines = text.lines().filter(|line| !line.starts_with("bash="));
-                let bent = lines.map(|line| match line.split_once('=') {
-                    Some((name @ ("apt" | "gcc-mingw-w64-x86-64"), version)) => {
-                        format!("{name}=9{version}\n")
-                    }
-                    _ => format!("{line}\n"),
-                });
-                bent.collect()
+        let one = committed(|_| {});
+        let other = committed(|lock| {
+            lock.rust.release = "9.9.9".to_owned();
+            lock.shims.insert("dlltool".to_owned(), Digest::of(b"another"));
+            let image = lock.images.get_mut("x86_64-windows").unwrap();
+            image.packages.retain(|package| package.name != "bash");
+            for package in &mut image.packages {
+                if ["apt", "gcc-mingw-w64-x86-64"].contains(&package.name.as_str()) {
+                    package.version = format!("9{}", package.version);
+                }
             }
-            _ => text,
+            image.tools.get_mut("linker").unwrap().version = "LLD 99".to_owned();
         });
         let told: Vec<_> =
             one.differences(&other).into_iter().map(|one| (one.row, one.changes_programs)).collect();
-        let image = "images.x86_64-windows/";
+        let image = "images.x86_64-windows";
         let expected = [
-            (format!("{image}gcc-mingw-w64-x86-64"), true),
+            (format!("{image}.tools.linker"), true),
+            (format!("{image}/gcc-mingw-w64-x86-64"), true),
             ("rust.release".to_owned(), true),
-            (format!("{image}apt"), false),
-            (format!("{image}bash"), false),
+            ("shims.dlltool".to_owned(), true),
+            (format!("{image}/apt"), false),
+            (format!("{image}/bash"), false),
         ];
         assert_eq!(told, expected);
         assert_ne!(one.id(), other.id());

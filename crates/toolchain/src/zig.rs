@@ -16,7 +16,7 @@ use crate::error::Faults as _;
 use crate::lock::Lock;
 use crate::rust::Rust;
 use crate::turn::take_turn;
-use crate::{Context, Error, ErrorKind};
+use crate::{Context, Error, ErrorKind, lock_for};
 
 /// A wheel that unpacks to more than this many bytes is refused; zig 0.15.2 takes 370 million.
 const UNPACKED_LIMIT: u64 = 2 << 30;
@@ -50,7 +50,7 @@ pub(crate) fn provision(
     context: &Context,
     events: Events<'_>,
 ) -> Result<Toolchain, Error> {
-    let lock = &Lock::read(&context.lock_path)?.zig;
+    let lock = &lock_for(target, rust, context)?.zig;
     let wheel = lock.wheel_for(&format!("{ARCH}-{OS}"))?;
     let zig = installed(lock, wheel, &context.cache_dir, context.offline, events)?;
     let linker = match target.row().linkage {
@@ -68,6 +68,13 @@ pub(crate) fn provision(
         },
         launcher: Launcher::Zig { zig },
     })
+}
+
+/// Gets this machine's wheel, where it is not there.
+pub(crate) fn fetch(context: &Context, events: Events<'_>) -> Result<(), Error> {
+    let lock = &Lock::read(&context.lock_path)?.zig;
+    let wheel = lock.wheel_for(&format!("{ARCH}-{OS}"))?;
+    installed(lock, wheel, &context.cache_dir, context.offline, events).map(drop)
 }
 
 /// Where the program is once it is installed; there only if it is whole, since its folder appears by one rename.

@@ -4,7 +4,7 @@ use artifact::{Finding, Outcome, Report};
 use manifest::{FileKind, Smoke, Waived};
 use plan::ReleasePlan;
 use serde::Serialize;
-use toolchain::{BuilderStatus, RowDifference};
+use toolchain::{BuilderStatus, MadeImage, RowDifference, VerifiedTool};
 
 use super::{BAD, FAINT, GOOD, NOTE, outcome};
 use crate::documents::Field;
@@ -196,6 +196,23 @@ pub(crate) fn rows(rows: &[RowDifference]) -> String {
         return format!("{GOOD}the two are the same{GOOD:#}\n");
     }
     rows.iter().map(line).collect()
+}
+
+/// Images, and whether they had to be made.
+pub(crate) fn images(images: &[MadeImage]) -> String {
+    let line = |image: &MadeImage| {
+        let (word, style) = if image.made { ("made", GOOD) } else { ("there", FAINT) };
+        format!("{style}{word:>7}{style:#}  {:<16} {}  {}\n", image.name, image.id, image.compiler)
+    };
+    images.iter().map(line).collect()
+}
+
+/// Tools that are the locked ones.
+pub(crate) fn verified_tools(tools: &[VerifiedTool]) -> String {
+    let line = |tool: &VerifiedTool| {
+        format!("{GOOD}locked{GOOD:#}  {}  {}  ({})\n", tool.row, tool.version, tool.how)
+    };
+    tools.iter().map(line).collect()
 }
 
 /// The builders of this machine.
