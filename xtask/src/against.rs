@@ -29,7 +29,7 @@ impl Older {
             Item::File(Input { name, bytes, .. }) => {
                 let facts = inspect::inspect(bytes).map_err(|error| Failure::from(error).about(name))?;
                 let (policy, _) = choice.policy(name, &facts)?;
-                let subject = Subject { path: name, bytes, facts: &facts };
+                let subject = Subject::new(name, bytes, &facts);
                 Ok((name.clone(), Sighting::of(&subject, &policy)))
             }
             Item::Unreadable { error, .. } => Err(Failure::from(error)),

@@ -176,7 +176,7 @@ fn judged(
         }
     };
     let (policy, target) = choice.policy(name, &facts)?;
-    let subject = Subject { path: name, bytes, facts: &facts };
+    let subject = Subject::new(name, bytes, &facts).in_pieces(bytes);
     let mut report = verify::verify(&subject, &policy);
     if let Some(older) = older {
         report.findings.extend(older.regressions(&subject, &args.paths, &policy));

@@ -96,7 +96,7 @@ fn verified(magic: &[u8], bytes: &[u8]) {
         Binary::Pe(_) => Target::X86_64Windows,
     };
     let policy = PolicyFile::default().policy(Some(Preset::Strict), target, Kind::Program);
-    drop(verify::verify(&Subject { path: "fuzz", bytes, facts: &facts }, &policy));
+    drop(verify::verify(&Subject::new("fuzz", bytes, &facts), &policy));
 }
 
 /// Two files of one size.

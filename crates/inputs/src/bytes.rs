@@ -1,17 +1,21 @@
 //! Bytes in memory or mapped from a file, so that a large file costs only the pages that are looked at.
 
+use std::cell::Cell;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::Deref;
 use std::path::Path;
 
+use artifact::Pieces;
 use memmap2::Mmap;
 
 use crate::error::from_io;
 use crate::limits::IN_MEMORY;
 use crate::{Error, ErrorKind};
 
+/// How many new bytes a piece has: they stay in a core's own cache while they are searched.
+const PIECE: usize = 256 << 10;
 /// Below this many bytes a read is cheaper than a map.
 const MAPPED_FROM: u64 = 64 << 10;
 
@@ -20,7 +24,7 @@ pub struct Bytes(Kept);
 
 enum Kept {
     Owned(Vec<u8>),
-    Mapped(Mmap),
+    Mapped(Mmap, File),
 }
 
 impl Bytes {
@@ -39,7 +43,7 @@ impl Bytes {
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
         let bytes = if size >= MAPPED_FROM {
-            Bytes(Kept::Mapped(map(&file).map_err(failed)?))
+            Bytes(Kept::Mapped(map(&file).map_err(failed)?, file))
         } else {
             let mut bytes = Vec::with_capacity(size as usize + 1);
             // Files below /proc and /sys say that they have no bytes.
@@ -75,7 +79,7 @@ impl Bytes {
             let message = format!("{name} has more than {most} bytes");
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        Ok(Bytes(Kept::Mapped(map(&file).map_err(failed)?)))
+        Ok(Bytes(Kept::Mapped(map(&file).map_err(failed)?, file)))
     }
 }
 
@@ -93,9 +97,72 @@ impl Deref for Bytes {
     fn deref(&self) -> &[u8] {
         match &self.0 {
             Kept::Owned(bytes) => bytes,
-            Kept::Mapped(map) => map,
+            Kept::Mapped(map, _) => map,
         }
     }
+}
+
+impl Pieces for Bytes {
+    fn each_piece(&self, overlap: usize, take: &mut dyn FnMut(usize, &[u8])) -> io::Result<()> {
+        match &self.0 {
+            Kept::Owned(bytes) if bytes.is_empty() => Ok(()),
+            Kept::Owned(bytes) => {
+                take(0, bytes);
+                Ok(())
+            }
+            Kept::Mapped(map, file) => read_pieces(file, map.len(), overlap, take),
+        }
+    }
+}
+
+/// Reads `size` bytes of the file into a buffer that each thread has once: no page of it is mapped.
+fn read_pieces(
+    file: &File,
+    size: usize,
+    overlap: usize,
+    take: &mut dyn FnMut(usize, &[u8]),
+) -> io::Result<()> {
+    thread_local! {
+        static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    let mut buffer = BUFFER.take();
+    buffer.resize(buffer.len().max(PIECE + overlap), 0);
+    let (mut offset, mut kept) = (0, 0);
+    let read = loop {
+        let wanted = PIECE.min(size - offset - kept);
+        if let Err(error) = read_exact_at(file, &mut buffer[kept..kept + wanted], (offset + kept) as u64) {
+            break Err(error);
+        }
+        let filled = kept + wanted;
+        take(offset, &buffer[..filled]);
+        if offset + filled == size {
+            break Ok(());
+        }
+        let again = overlap.min(filled);
+        buffer.copy_within(filled - again..filled, 0);
+        (offset, kept) = (offset + filled - again, again);
+    };
+    BUFFER.set(buffer);
+    read
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    file.read_exact_at(buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    use std::os::windows::fs::FileExt;
+    let mut read = 0;
+    while read < buffer.len() {
+        match file.seek_read(&mut buffer[read..], offset + read as u64)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            more => read += more,
+        }
+    }
+    Ok(())
 }
 
 impl From<Vec<u8>> for Bytes {
@@ -119,4 +186,48 @@ fn mode_of(metadata: &std::fs::Metadata) -> Option<u32> {
 #[cfg(not(unix))]
 fn mode_of(_: &std::fs::Metadata) -> Option<u32> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What pieces are put together to.
+    fn together(bytes: &Bytes, overlap: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        bytes
+            .each_piece(overlap, &mut |offset, piece| {
+                let again = all.len() - offset;
+                assert!(again <= overlap && all[offset..] == piece[..again], "at {offset}");
+                all.extend_from_slice(&piece[again..]);
+            })
+            .unwrap();
+        all
+    }
+
+    #[test]
+    fn pieces_of_a_mapped_file_are_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let sizes = [0, 1, MAPPED_FROM as usize, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 77];
+        for size in sizes {
+            let text: Vec<u8> = (0..size).map(|at| (at * 31 + at / 257) as u8).collect();
+            std::fs::write(&path, &text).unwrap();
+            let bytes = Bytes::of_file(&path, u64::MAX).unwrap().0;
+            assert_eq!(matches!(bytes.0, Kept::Mapped(..)), size as u64 >= MAPPED_FROM);
+            for overlap in [0, 1, 300, PIECE, 2 * PIECE] {
+                assert!(together(&bytes, overlap) == text, "{size} bytes, {overlap} again");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_became_shorter_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, vec![7; 2 * PIECE]).unwrap();
+        let bytes = Bytes::of_file(&path, u64::MAX).unwrap().0;
+        File::options().write(true).open(&path).unwrap().set_len(PIECE as u64).unwrap();
+        assert!(bytes.each_piece(16, &mut |_, _| ()).is_err());
+    }
 }

@@ -24,6 +24,7 @@ mod second_opinion;
 pub use dump::{dump, headline};
 pub use error::{Error, ErrorKind};
 pub use facts::Facts;
+pub use pe::PeChecksum;
 pub use second_opinion::{Disagreement, second_opinion};
 
 use facts::Binary;
@@ -32,7 +33,9 @@ use facts::Binary;
 ///
 /// Apart from [`inspect`], which reads headers and tables only: this reads all bytes.
 pub fn pe_checksum(bytes: &[u8], pe: &facts::Pe) -> u32 {
-    pe::checksum(bytes, pe)
+    let mut sum = PeChecksum::default();
+    sum.add(0, bytes);
+    sum.finish(bytes, pe.header_offset)
 }
 
 /// The digest of a PE file's first Authenticode signature as it should be for these `bytes`; `None`: no such signature,

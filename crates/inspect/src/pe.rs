@@ -21,7 +21,7 @@ use crate::bytes::{Bytes, Survey};
 use crate::facts::{Anomaly, DataDirectory, Pe, PeSection};
 use crate::{Error, ErrorKind};
 
-pub(crate) use checksum::checksum;
+pub use checksum::PeChecksum;
 
 /// Indexes of the data directories that are read.
 const EXPORTS: usize = 0;

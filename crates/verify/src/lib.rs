@@ -13,6 +13,7 @@ mod policy;
 mod regression;
 mod rule;
 mod rules;
+mod search;
 mod start_code;
 mod symbol_floor;
 mod sysroot;
@@ -21,7 +22,10 @@ mod testing;
 mod version;
 mod waivers;
 
-use artifact::Report;
+use std::fmt;
+use std::io;
+
+use artifact::{Pieces, Report};
 use inspect::facts::Facts;
 
 pub use artifact::Date;
@@ -37,7 +41,7 @@ pub use sysroot::SysrootPolicy;
 pub use waivers::{Unused, Waivers};
 
 /// One file, as bytes and as what was read from them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Subject<'a> {
     /// Where it is: a path, or `archive!member`.
     pub path: &'a str,
@@ -45,6 +49,38 @@ pub struct Subject<'a> {
     pub bytes: &'a [u8],
     /// What `inspect` read from exactly these bytes.
     pub facts: &'a Facts,
+    /// The same bytes, for rules that go through all of them; `None`: they are in memory anyway.
+    pub pieces: Option<&'a dyn Pieces>,
+}
+
+impl<'a> Subject<'a> {
+    /// The file at `path`, whose bytes are in memory.
+    pub fn new(path: &'a str, bytes: &'a [u8], facts: &'a Facts) -> Subject<'a> {
+        Subject { path, bytes, facts, pieces: None }
+    }
+
+    /// The same file, whose bytes can be gone through without keeping them.
+    #[must_use]
+    pub fn in_pieces(self, pieces: &'a dyn Pieces) -> Subject<'a> {
+        Subject { pieces: Some(pieces), ..self }
+    }
+
+    /// All bytes of the file, as [`Pieces`] gives them; in one piece where they are in memory anyway.
+    pub(crate) fn each_piece(&self, overlap: usize, take: &mut dyn FnMut(usize, &[u8])) -> io::Result<()> {
+        match self.pieces {
+            Some(pieces) => pieces.each_piece(overlap, take),
+            None => {
+                take(0, self.bytes);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Subject<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Subject").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// Asks every rule about `subject`: one finding a rule, in rule order.

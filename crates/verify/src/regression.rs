@@ -249,7 +249,7 @@ mod tests {
     use crate::testing::*;
 
     fn sighting(facts: &Facts, target: Target) -> Sighting {
-        Sighting::of(&Subject { path: "test", bytes: b"", facts }, &Policy::for_target(target))
+        Sighting::of(&Subject::new("test", b"", facts), &Policy::for_target(target))
     }
 
     /// Which rules refuse the changed file beside the unchanged one, and what they say.
@@ -299,7 +299,7 @@ mod tests {
     fn a_mitigation_that_the_policy_does_not_ask_is_missed_all_the_same() {
         let mut policy = Policy::for_target(Target::Aarch64Linux);
         (policy.bind_now, policy.rules_off) = (false, vec!["SW-ELF-PIE".to_owned()]);
-        let seen = |facts: &Facts| Sighting::of(&Subject { path: "test", bytes: b"", facts }, &policy);
+        let seen = |facts: &Facts| Sighting::of(&Subject::new("test", b"", facts), &policy);
         let (old, mut lazy) = (elf_facts(), elf_facts());
         elf_of(&mut lazy).dynamic.clear();
         let findings = regressions(Some(&seen(&old)), &seen(&lazy), &policy);

@@ -218,7 +218,7 @@ pub(crate) fn judge_pe(rule: &Rule, change: impl FnOnce(&mut Pe, &mut Policy)) -
 }
 
 pub(crate) fn judge(rule: &Rule, facts: &Facts, bytes: &[u8], policy: &Policy) -> Judgement {
-    rule.judge(&Subject { path: "test", bytes, facts }, policy)
+    rule.judge(&Subject::new("test", bytes, facts), policy)
 }
 
 /// Panics unless `judgement` ended so and its evidence contains `evidence`.

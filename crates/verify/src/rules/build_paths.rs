@@ -1,15 +1,20 @@
 //! SW-BUILD-PATHS: no path of the build machine inside.
 
+use std::borrow::Cow;
+
 use inspect::facts::Binary;
-use memchr::memmem;
 
 use crate::rule::{Check, Judgement, Rule};
+use crate::search::Texts;
 use crate::{Policy, Subject};
 
 /// Shorter folders (`/`, `/a`) would be found by accident in any file, so they prove nothing.
 const SHORTEST: usize = 4;
 /// A list of ten is enough to act on.
 const MOST: usize = 10;
+/// How many characters behind a start are looked at.
+const TAIL: usize = 256;
+const EXPECTED: &str = "no folder of the build, no place like `/home/*/`";
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-BUILD-PATHS",
@@ -30,62 +35,72 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
     }
     let given =
         policy.build_paths.iter().map(|folder| trimmed(folder)).filter(|folder| folder.len() >= SHORTEST);
+    // What stands before a pattern's star is searched, what the star stands for is then looked at.
+    let patterns =
+        policy.path_patterns.iter().map(|pattern| pattern.split_once('*').unwrap_or((pattern, "")));
+    let starts: Vec<_> = given
+        .map(|folder| (folder, Behind::TheEnd))
+        .chain(patterns.map(|(start, rest)| (start, Behind::Folder(rest))))
+        .collect();
+    // Each as bytes and, in PE, as UTF-16.
+    let is_pe = matches!(subject.facts.binary, Binary::Pe(_));
+    let plain = starts.iter().map(|(start, _)| start.as_bytes().to_vec());
+    // A start outside of ASCII has another length as text; nobody's build folder was seen to have one.
+    let wide = starts.iter().filter(|(start, _)| is_pe && start.is_ascii());
+    let wide: Vec<_> = wide.map(|(start, behind)| (utf16(start), *start, *behind)).collect();
+    let texts = Texts::new(plain.chain(wide.iter().map(|(text, ..)| text.clone())));
     let mut found = Vec::new();
-    for folder in given {
-        search(subject, folder, folder_ends, policy, &mut found);
-    }
-    for pattern in &policy.path_patterns {
-        // What stands before the star is searched, what the star stands for is then looked at.
-        let (start, rest) = pattern.split_once('*').unwrap_or((pattern, ""));
-        let follows =
-            |tail: &[u8]| if rest.is_empty() { named(tail) > 0 } else { folder_follows(tail, rest) };
-        search(subject, start, follows, policy, &mut found);
+    let searched = texts.each(subject, 2 * TAIL, &mut |offset, which, text| {
+        let (start, behind, text) = match starts.get(which) {
+            Some((start, behind)) => {
+                (*start, *behind, Cow::Borrowed(&text[..text.len().min(start.len() + TAIL)]))
+            }
+            None => (wide[which - starts.len()].1, wide[which - starts.len()].2, Cow::Owned(narrow(text))),
+        };
+        if found.len() < MOST && behind.stands_in(&text[start.len()..]) && !allowed(&text, policy) {
+            found.push((offset, readable(&text)));
+        }
+    });
+    if let Err(error) = searched {
+        return Judgement::cannot_tell(format!("the file cannot be read again: {error}"), EXPECTED);
     }
     found.sort_unstable();
     found.dedup();
     let found: Vec<_> =
         found.iter().map(|(offset, text)| format!("`{text}` at offset {offset:#x}")).collect();
-    Judgement::none_wrong(&found, "none", "no folder of the build, no place like `/home/*/`")
+    Judgement::none_wrong(&found, "none", EXPECTED)
 }
 
 fn trimmed(folder: &str) -> &str {
     folder.trim_end_matches(['/', '\\'])
 }
 
-/// Adds where `start` stands with a tail that `follows`, as bytes and, for PE, as UTF-16.
-fn search(
-    subject: &Subject,
-    start: &str,
-    follows: impl Fn(&[u8]) -> bool,
-    policy: &Policy,
-    found: &mut Vec<(usize, String)>,
-) {
-    let mut note = |offset: usize, text: &[u8]| {
-        if found.len() < MOST && follows(&text[start.len()..]) && !allowed(text, policy) {
-            found.push((offset, readable(text)));
-        }
-    };
-    for offset in memmem::find_iter(subject.bytes, start.as_bytes()) {
-        let end = subject.bytes.len().min(offset + 256);
-        note(offset, &subject.bytes[offset..end]);
-    }
-    if matches!(subject.facts.binary, Binary::Pe(_)) {
-        let wide: Vec<u8> = start.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        for offset in memmem::find_iter(subject.bytes, &wide) {
-            let end = subject.bytes.len().min(offset + 512);
-            let units = subject.bytes[offset..end].chunks_exact(2);
-            let text: Vec<u8> = units.map(|unit| if unit[1] == 0 { unit[0] } else { b'?' }).collect();
-            // A start outside of ASCII became shorter on the way; it cannot be cut off again.
-            if start.is_ascii() {
-                note(offset, &text);
-            }
+/// What must stand behind a start for it to count.
+#[derive(Clone, Copy)]
+enum Behind<'a> {
+    /// No more of the same name: `/root` is not found in `/rootfs`.
+    TheEnd,
+    /// One folder's name, then this.
+    Folder(&'a str),
+}
+
+impl Behind<'_> {
+    fn stands_in(self, tail: &[u8]) -> bool {
+        match self {
+            Behind::TheEnd => named(tail) == 0,
+            Behind::Folder("") => named(tail) > 0,
+            Behind::Folder(rest) => folder_follows(tail, rest),
         }
     }
 }
 
-/// `/root` is not found in `/rootfs`.
-fn folder_ends(tail: &[u8]) -> bool {
-    named(tail) == 0
+fn utf16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+/// UTF-16 as bytes, what is not ASCII as a question mark.
+fn narrow(wide: &[u8]) -> Vec<u8> {
+    wide.chunks_exact(2).map(|unit| if unit[1] == 0 { unit[0] } else { b'?' }).collect()
 }
 
 /// One folder's name, then `rest`.

@@ -1,5 +1,6 @@
 //! SW-PE-CHECKSUM: the stored checksum is that of the bytes.
 
+use inspect::PeChecksum;
 use inspect::facts::Pe;
 
 use crate::rule::{Check, Judgement, Rule};
@@ -21,7 +22,14 @@ fn check(pe: &Pe, subject: &Subject, policy: &Policy) -> Judgement {
     if !policy.checksum {
         return Judgement::not_applicable("the policy does not ask for the checksum");
     }
-    let (stored, computed) = (pe.checksum, inspect::pe_checksum(subject.bytes, pe));
+    let mut sum = PeChecksum::default();
+    if let Err(error) = subject.each_piece(0, &mut |offset, piece| sum.add(offset, piece)) {
+        return Judgement::cannot_tell(
+            format!("the file cannot be read again: {error}"),
+            "the sum of its bytes",
+        );
+    }
+    let (stored, computed) = (pe.checksum, sum.finish(subject.bytes, pe.header_offset));
     Judgement::require(stored == computed, format!("{stored:#x}"), format!("{computed:#x}"))
 }
 

@@ -1,9 +1,8 @@
 //! SW-SECRETS: no key or token of the makers inside.
 
-use memchr::memmem;
-
 use crate::policy::Secret;
 use crate::rule::{Check, Judgement, Rule};
+use crate::search::Texts;
 use crate::{Policy, Subject};
 
 /// A list of ten is enough to act on.
@@ -24,25 +23,26 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
     if policy.secrets.is_empty() {
         return Judgement::not_applicable("the policy names none to look for");
     }
-    let bytes = subject.bytes;
+    let forms: Vec<_> = policy.secrets.iter().flat_map(|kind| forms(*kind)).collect();
+    let texts = Texts::new(forms.iter().map(|(start, _)| start.as_bytes().to_vec()));
     let mut found = Vec::new();
-    for kind in &policy.secrets {
-        for (start, is_secret) in forms(*kind) {
-            for offset in memmem::find_iter(bytes, start.as_bytes()) {
-                let end = bytes.len().min(offset + start.len() + WINDOW);
-                if found.len() < MOST && is_secret(&bytes[offset + start.len()..end]) {
-                    found.push((offset, *start));
-                }
-            }
+    let searched = texts.each(subject, WINDOW, &mut |offset, which, text| {
+        let (start, is_secret) = forms[which];
+        if found.len() < MOST && is_secret(&text[start.len()..]) {
+            found.push((offset, *start));
         }
+    });
+    const EXPECTED: &str = "no secret of the kinds the policy names";
+    if let Err(error) = searched {
+        return Judgement::cannot_tell(format!("the file cannot be read again: {error}"), EXPECTED);
     }
     // The beginning alone: a report is read by more people than the secret is meant for.
     let wrong: Vec<_> =
         found.iter().map(|(offset, start)| format!("`{start}…` at offset {offset:#x}")).collect();
-    let judgement = Judgement::none_wrong(&wrong, "none", "no secret of the kinds the policy names");
-    found
-        .iter()
-        .fold(judgement, |judgement, (offset, start)| judgement.at(bytes, *offset as u64, start.len() as u64))
+    let judgement = Judgement::none_wrong(&wrong, "none", EXPECTED);
+    found.iter().fold(judgement, |judgement, (offset, start)| {
+        judgement.at(subject.bytes, *offset as u64, start.len() as u64)
+    })
 }
 
 /// How secrets of a kind begin, and what must follow.

@@ -195,7 +195,7 @@ fn case_7_without_section_headers_the_answers_stay() {
     policy.glibc_floor = Some("2.34".to_owned());
     let answers = |bytes: &[u8]| {
         let facts = inspect::inspect(bytes).expect("the headers can be read");
-        let report = verify(&Subject { path: "case", bytes, facts: &facts }, &policy);
+        let report = verify(&Subject::new("case", bytes, &facts), &policy);
         report.findings.into_iter().map(|found| (found.rule, found.outcome, found.observed))
     };
     let others: Vec<_> = answers(&whole).zip(answers(&bare)).filter(|(one, other)| one != other).collect();

@@ -11,7 +11,7 @@ use crate::support::*;
 
 fn finding(rule: &str, path: &str, bytes: &[u8], policy: &Policy) -> Finding {
     let facts = inspect::inspect(bytes).expect("the headers can be read");
-    let report = verify(&Subject { path, bytes, facts: &facts }, policy);
+    let report = verify(&Subject::new(path, bytes, &facts), policy);
     report.findings.into_iter().find(|finding| finding.rule == rule).expect("the rule is there")
 }
 

@@ -27,7 +27,7 @@ fn header_fields_are_where_the_finding_says() {
     let mut policy = Fixture::Console.policy();
     policy.control_flow_guard = Requirement::Required;
     let facts = inspect::inspect(&bytes).unwrap();
-    let report = verify(&Subject { path: "fixture", bytes: &bytes, facts: &facts }, &policy);
+    let report = verify(&Subject::new("fixture", &bytes, &facts), &policy);
     for rule in ["SW-PE-ALIGNMENT", "SW-PE-IMAGE-BASE", "SW-PE-SUBSYSTEM", "SW-PE-CFG"] {
         let finding =
             report.findings.iter().find(|finding| finding.rule == rule).expect("every rule is judged");

@@ -351,7 +351,7 @@ impl Mutation {
 
 fn report(bytes: &[u8], policy: &Policy) -> Report {
     let facts = inspect::inspect(bytes).expect("the headers can be read");
-    verify(&Subject { path: "fixture", bytes, facts: &facts }, policy)
+    verify(&Subject::new("fixture", bytes, &facts), policy)
 }
 
 fn refusals(report: &Report) -> Vec<String> {
@@ -402,7 +402,7 @@ fn facts_that_the_second_reader_does_not_see_are_refused_by_that_rule_alone() {
         let facts = inspect::inspect(&original).expect("the headers can be read");
         let mut bytes = original.clone();
         put(&mut bytes, field, size, value);
-        let report = verify(&Subject { path: "fixture", bytes: &bytes, facts: &facts }, &fixture.policy());
+        let report = verify(&Subject::new("fixture", &bytes, &facts), &fixture.policy());
         let rules: Vec<_> = report.refusals().map(|finding| &*finding.rule).collect();
         assert_eq!(rules, ["SW-SECOND-OPINION"], "{:#?}", refusals(&report));
     }

@@ -53,7 +53,7 @@ impl Workshop {
         let bytes = fs::read(&out).expect("rustc made the file");
         let facts = inspect::inspect(&bytes).expect("rustc's files can be read");
         let policy = policy.clone().with_build_paths([folder.display().to_string()]);
-        verify(&Subject { path: triple, bytes: &bytes, facts: &facts }, &policy)
+        verify(&Subject::new(triple, &bytes, &facts), &policy)
     }
 
     /// The folder of the start files that come with Rust's musl targets.
