@@ -64,7 +64,7 @@ impl Pool {
         for package in packages {
             match self.state(package)? {
                 State::Good => {}
-                State::Other(digest) if !(mend && !offline) => return Err(self.changed(package, digest)),
+                State::Other(digest) if !mend || offline => return Err(self.changed(package, digest)),
                 State::Missing | State::Other(_) => missing.push(package),
             }
         }

@@ -54,7 +54,7 @@ mod tests {
     fn slow(data: &[u8]) -> u32 {
         let words =
             data.chunks(2).map(|word| u32::from(word[0]) | u32::from(word.get(1).copied().unwrap_or(0)) << 8);
-        let sum = words.fold(0, |sum, word| (sum + word & 0xffff) + (sum + word >> 16));
+        let sum = words.fold(0, |sum, word| ((sum + word) & 0xffff) + ((sum + word) >> 16));
         sum + data.len() as u32
     }
 
