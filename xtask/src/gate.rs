@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use artifact::{Artifact, Digest, Fault, FaultKind, Finding, Finished, Outcome, READABLE, Report, Target};
+use artifact::{
+    Artifact, Digest, Fault, FaultKind, Finding, Finished, Outcome, READABLE, Report, Target, Toolchain,
+};
 use inputs::Input;
 use inspect::facts::{Binary, Facts};
 use package::Archive;
@@ -12,15 +14,18 @@ use verify::{Policy, Subject, Waivers};
 
 use crate::failure::{Failure, Message};
 
-/// The report about a finished program, with what is waived of it.
+/// The report about a finished program, with what is waived of it. It must bear the mark of the toolchain's linker.
 pub(crate) fn finished(
     artifact: &Artifact<Finished>,
     job: &Job,
+    toolchain: &Toolchain,
     waivers: &Waivers,
 ) -> Result<Report, Failure> {
     let path = artifact.path();
     let bytes = fs::read(path).map_err(|error| cannot_read(path, &error))?;
-    let mut report = report(&path.display().to_string(), &bytes, &job.policy);
+    let mut policy = job.policy.clone();
+    policy.linker = policy.linker.or_else(|| toolchain.linker.clone());
+    let mut report = report(&path.display().to_string(), &bytes, &policy);
     waivers.apply(&mut report, Some(artifact.target()));
     Ok(Report { subject: Some(Digest::of(&bytes)), ..report })
 }

@@ -95,7 +95,7 @@ fn target_programs(
     for job in plan.jobs_for(target) {
         let built = compile::compile(&job.compile, &toolchain, events)?;
         let finished = finish::finish(built, &finish_request(plan, job, &toolchain)?)?;
-        let report = gate::finished(&finished, job, waivers)?;
+        let report = gate::finished(&finished, job, &toolchain, waivers)?;
         if !report.passed() {
             return Err(Failure::Refused(vec![report]));
         }
@@ -132,7 +132,7 @@ pub fn finish_file(plan: &ReleasePlan, file: &Path, out: &Path) -> Result<Artifa
     let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let built = Artifact::built(target, name, file.to_owned(), identity.clone());
     let built = built.map_err(|error| gate::cannot_read(file, &error))?;
-    let toolchain = Toolchain { target, identity, launcher: Launcher::Host { linker: None } };
+    let toolchain = Toolchain { target, identity, linker: None, launcher: Launcher::Host { linker: None } };
     let request = FinishRequest { out_dir: out.to_owned(), ..finish_request(plan, job, &toolchain)? };
     Ok(finish::finish(built, &request)?)
 }

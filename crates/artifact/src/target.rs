@@ -1,4 +1,4 @@
-//! The closed list of targets, in one table. Adding one is a row, a Dockerfile and fixtures.
+//! The closed list of targets, in one table. Adding one is a row, a folder of docker/ and fixtures.
 
 use std::borrow::Cow;
 use std::fmt;

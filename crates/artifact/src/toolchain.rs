@@ -98,6 +98,9 @@ pub struct Toolchain {
     pub target: Target,
     /// What it is, for the manifest.
     pub identity: ToolchainIdentity,
+    /// The linker that its programs must bear the mark of: a name as its `--version` begins, and perhaps a version. `None`
+    /// where nothing says which one it should be.
+    pub linker: Option<String>,
     /// How to use it.
     pub launcher: Launcher,
 }

@@ -17,6 +17,7 @@ mod elf;
 mod error;
 pub mod facts;
 mod limits;
+mod linker;
 mod names;
 mod pe;
 mod second_opinion;
@@ -24,6 +25,7 @@ mod second_opinion;
 pub use dump::{dump, headline};
 pub use error::{Error, ErrorKind};
 pub use facts::Facts;
+pub use linker::{LinkerMark, linker};
 pub use pe::PeChecksum;
 pub use second_opinion::{Disagreement, second_opinion};
 

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use artifact::{BuilderKind, Launcher, Target, Toolchain, ToolchainIdentity};
 
 use crate::command::Program;
-use crate::rust::Rust;
+use crate::rust::{RUST_LLD, Rust};
 use crate::{Error, ErrorKind};
 
 /// The compiler for `target` by its Debian name, if it is there.
 pub(crate) fn provision(target: Target, rust: &Rust) -> Result<Toolchain, Error> {
     let (linker, version) = match driver(target) {
         Some((program, package)) => (Some(program), version(program, package)?),
-        None => (None, "rust-lld of the Rust toolchain".to_owned()),
+        None => (None, RUST_LLD.to_owned()),
     };
     Ok(Toolchain {
         target,
@@ -22,6 +22,7 @@ pub(crate) fn provision(target: Target, rust: &Rust) -> Result<Toolchain, Error>
             lock: None,
             parts: BTreeMap::from([("linker".to_owned(), version)]),
         },
+        linker: None,
         launcher: Launcher::Host { linker: linker.map(str::to_owned) },
     })
 }

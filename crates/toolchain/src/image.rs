@@ -1,15 +1,18 @@
 //! The container images of `docker/`: made from the pool, and asked for by the ID that the lock names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::panic::resume_unwind;
+use std::thread;
 
-use artifact::{BuilderKind, Engine, Event, Events, Launcher, Target, Toolchain, ToolchainIdentity};
+use artifact::{BuilderKind, Engine, Event, Events, Launcher, Linkage, Target, Toolchain, ToolchainIdentity};
 use serde::Serialize;
 
 use crate::archive::Digests;
 use crate::lock::{ImageLock, Lock, ToolLock};
 use crate::pool::Pool;
 use crate::recipe::Recipe;
-use crate::rust::Rust;
+use crate::rust::{RUST_LLD, Rust};
 use crate::turn::take_turn;
 use crate::{Context, Error, ErrorKind, choose, engine, engine_of, layer, lock_for, tools};
 
@@ -56,30 +59,35 @@ pub(crate) fn names(targets: &[Target]) -> BTreeSet<&'static str> {
     targets.iter().map(|target| target.row().image).collect()
 }
 
-/// Sees that the engine has the images.
+/// Sees that the engine has the images, each made beside the others.
 pub fn make_images(
     request: &ImageRequest,
     context: &Context,
     events: Events<'_>,
 ) -> Result<Vec<MadeImage>, Error> {
     let engine = engine_for(request.engine)?;
-    let _only_one = take_turn(&context.cache_dir.join("images"))?;
-    let lock = Lock::read(&context.lock_path)?;
-    let mut images = Vec::new();
-    for name in names(&request.targets) {
-        let row = locked(engine, name, &lock, context)?;
-        let there = holds(engine, row)?;
-        if !there || request.again {
+    let lock = &Lock::read(&context.lock_path)?;
+    let one = |name: &'static str| {
+        let _only_one = image_turn(name, context)?;
+        let row = locked(engine, name, lock, context)?;
+        let made = request.again || !holds(engine, row)?;
+        if made {
             make(engine, name, row, context, events)?;
         }
-        images.push(MadeImage {
-            name: name.to_owned(),
-            id: row.id(),
-            compiler: row.version("compiler").to_owned(),
-            made: !there || request.again,
-        });
-    }
-    Ok(images)
+        let compiler = row.version("compiler").to_owned();
+        Ok(MadeImage { name: name.to_owned(), id: row.id(), compiler, made })
+    };
+    let (one, names) = (&one, names(&request.targets));
+    thread::scope(|scope| {
+        let all: Vec<_> = names.into_iter().map(|name| scope.spawn(move || one(name))).collect();
+        let joined = all.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        joined.collect()
+    })
+}
+
+/// Waits until nobody else makes the image `name`.
+pub(crate) fn image_turn(name: &str, context: &Context) -> Result<File, Error> {
+    take_turn(&context.cache_dir.join("images").join(name))
 }
 
 /// The image for `target`, ready to build in.
@@ -100,7 +108,7 @@ pub(crate) fn provision(
                 Error::new(ErrorKind::ImageMissing, message).with_hint("run `cargo xtask toolchain image`")
             );
         }
-        let _only_one = take_turn(&context.cache_dir.join("images"))?;
+        let _only_one = image_turn(name, context)?;
         // Another job may have made it meanwhile.
         if !holds(engine, row)? {
             make(engine, name, row, context, events)?;
@@ -114,11 +122,11 @@ fn toolchain(engine: Engine, target: Target, rust: &Rust, row: &ImageLock) -> To
         Engine::Docker => BuilderKind::Docker,
         Engine::Podman => BuilderKind::Podman,
     };
-    let parts = [
-        ("compiler", row.version("compiler").to_owned()),
-        ("image", row.id()),
-        ("linker", row.version("linker").to_owned()),
-    ];
+    let (linker, mark) = match target.row().linkage {
+        Linkage::StaticPie => (RUST_LLD.to_owned(), Some("LLD".to_owned())),
+        Linkage::Dynamic => (row.version("linker").to_owned(), tools::mark(row.version("linker"))),
+    };
+    let parts = [("compiler", row.version("compiler").to_owned()), ("image", row.id()), ("linker", linker)];
     let identity = ToolchainIdentity {
         builder,
         rustc: rust.identity.clone(),
@@ -126,7 +134,7 @@ fn toolchain(engine: Engine, target: Target, rust: &Rust, row: &ImageLock) -> To
         parts: BTreeMap::from(parts.map(|(name, value)| (name.to_owned(), value))),
     };
     let launcher = Launcher::Container { engine, image: row.id(), sysroot: rust.sysroot.clone() };
-    Toolchain { target, identity, launcher }
+    Toolchain { target, identity, linker: mark, launcher }
 }
 
 /// Whether the engine has the locked image, with the locked layer and no other.

@@ -46,7 +46,7 @@ pub(crate) fn make(
 ) -> Result<Layer, Error> {
     let step = format!("make image {name}");
     events(Event::Started { step: step.clone() });
-    let folder = private_folder(context)?;
+    let folder = private_folder(name, context)?;
     let place = folder.path();
     let repository = place.join("repository");
     fs::create_dir(&repository).map_err(|cause| Error::io(&repository, cause))?;
@@ -138,25 +138,22 @@ fn write_hook(recipe: &Recipe, packages: &[Package], place: &Path) -> Result<Pat
     write("hook", script.as_bytes())
 }
 
-/// Where layers are made; it goes away with them, and what a killed run left goes away first, as nobody else has the turn.
-fn private_folder(context: &Context) -> Result<tempfile::TempDir, Error> {
-    const PREFIX: &str = "private-";
+/// Where the layer of the image `name` is made; it goes away with it, and what a killed run left goes away first, as nobody
+/// else has the turn.
+fn private_folder(name: &str, context: &Context) -> Result<tempfile::TempDir, Error> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let prefix = format!("private-{name}-");
     // Another user's mmdebstrap works as a user that it makes up, to whom a home folder is closed.
-    let parent = match rustix::process::getuid().is_root() {
-        true => context.cache_dir.join("images"),
-        false => std::env::temp_dir(),
-    };
+    let is_root = rustix::process::getuid().is_root();
+    let parent = if is_root { context.cache_dir.join("images") } else { std::env::temp_dir() };
     let failed = |cause| Error::io(&parent, cause);
     fs::create_dir_all(&parent).map_err(failed)?;
-    if rustix::process::getuid().is_root() {
-        for entry in fs::read_dir(&parent).map_err(failed)?.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-                fs::remove_dir_all(entry.path()).map_err(failed)?;
-            }
+    for entry in fs::read_dir(&parent).map_err(failed)?.flatten().filter(|_| is_root) {
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            fs::remove_dir_all(entry.path()).map_err(failed)?;
         }
     }
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&parent).map_err(failed)?;
+    let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(&parent).map_err(failed)?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).map_err(failed)?;
     Ok(folder)
 }

@@ -8,6 +8,7 @@ use artifact::{Digest, Event, Events};
 
 use crate::error::Faults as _;
 use crate::lock::Package;
+use crate::turn::take_turn;
 use crate::{Context, Error, ErrorKind, debian};
 
 /// How many files an error names before it only counts them.
@@ -91,12 +92,26 @@ impl Pool {
         Ok(())
     }
 
-    /// Into private names first: what is in the pool was whole when it came there.
+    /// Into private names first: what is in the pool was whole when it came there. What a killed run left there goes away, as
+    /// nobody else has the turn.
     fn get(&self, missing: &[&Package], on_line: &mut dyn FnMut(&str)) -> Result<(), Error> {
+        const PREFIX: &str = "private-";
         let failed = |cause| Error::io(&self.folder, cause);
-        fs::create_dir_all(&self.folder).map_err(failed)?;
-        let private = tempfile::Builder::new().prefix("private-").tempdir_in(&self.folder).map_err(failed)?;
-        let places: Vec<_> = missing
+        let _only_one = take_turn(&self.folder)?;
+        for entry in fs::read_dir(&self.folder).map_err(failed)?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+                fs::remove_dir_all(entry.path()).map_err(failed)?;
+            }
+        }
+        // Another job may have got some meanwhile.
+        let mut still = Vec::new();
+        for package in missing {
+            if self.state(package)? != State::Good {
+                still.push(*package);
+            }
+        }
+        let private = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&self.folder).map_err(failed)?;
+        let places: Vec<_> = still
             .iter()
             .map(|package| (*package, private.path().join(format!("{}.deb", package.sha256))))
             .collect();

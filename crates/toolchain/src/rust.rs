@@ -27,6 +27,8 @@ pub(crate) struct Rust {
 
 /// The machines that the tools run on, by the triple of their Rust.
 const HOSTS: &[&str] = &["aarch64-unknown-linux-gnu", "x86_64-unknown-linux-gnu"];
+/// The linker of static programs, as an identity says it.
+pub(crate) const RUST_LLD: &str = "rust-lld of the Rust toolchain";
 /// What of Rust runs in a build.
 const PROGRAMS: &[&str] = &["cargo", "rustc"];
 /// What of Rust is linked into programs.

@@ -41,6 +41,16 @@ pub(crate) fn link_script(tools: &Tools) -> String {
     )
 }
 
+/// Name and version of a linker's first line: `GNU ld (GNU Binutils for Debian) 2.35.2`, `LLD 22.1.2 (…)`.
+pub(crate) fn mark(version: &str) -> Option<String> {
+    let (name, rest) = ["mold", "LLD", "GNU gold", "GNU ld"]
+        .iter()
+        .find_map(|name| Some((name, version[version.find(name)? + name.len()..].split(' '))))?;
+    let mut numbers = rest.filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    let number = numbers.next();
+    Some(number.map_or((*name).to_string(), |number| format!("{name} {number}")))
+}
+
 /// Reads what [`script`] printed.
 pub(crate) fn parse(printed: &str) -> Result<BTreeMap<String, ToolLock>, String> {
     let mut tools = BTreeMap::new();
@@ -87,6 +97,19 @@ mod tests {
         let lld = Tools { compiler: "gcc -fuse-ld=lld".to_owned(), dlltool: None };
         let linked = Program::new("sh").args(["-c", &link_script(&lld)]).read(ErrorKind::Io);
         assert!(linked.expect("apt-get install lld").contains("LLD "));
+    }
+
+    #[test]
+    fn a_linkers_line_has_its_name_and_version() {
+        for (line, expected) in [
+            ("GNU ld (GNU Binutils for Debian) 2.35.2", "GNU ld 2.35.2"),
+            ("GNU ld (GNU Binutils) 2.44", "GNU ld 2.44"),
+            ("Debian LLD 14.0.6 (compatible with GNU linkers)", "LLD 14.0.6"),
+            ("mold 2.30.0 (compatible with GNU ld)", "mold 2.30.0"),
+        ] {
+            assert_eq!(mark(line).as_deref(), Some(expected));
+        }
+        assert_eq!(mark("gcc 12"), None);
     }
 
     #[test]

@@ -6,13 +6,12 @@ use std::path::Path;
 use artifact::{Digest, Event, Events, Target};
 
 use crate::error::Faults as _;
-use crate::image::names;
+use crate::image::{image_turn, names};
 use crate::lock::{EnvironmentLock, ImageLock, Lock, RustLock, built_in_shims};
 use crate::pool::Pool;
 use crate::recipe::Recipe;
 use crate::rows::{Locked, RowDifference};
 use crate::rust::Rust;
-use crate::turn::take_turn;
 use crate::{Context, Error, ErrorKind, debian, layer, lock_for};
 
 /// What the lock would be today, the images themselves not made yet.
@@ -69,7 +68,6 @@ impl Resolved {
 
     /// Makes the images that are made of something else now, and writes the lock; gives its identity.
     pub fn write(mut self, context: &Context, events: Events<'_>) -> Result<Digest, Error> {
-        let _only_one = take_turn(&context.cache_dir.join("images"))?;
         for (name, row) in &mut self.lock.images {
             let inputs = ImageLock::inputs(row.recipe, &row.packages);
             if inputs == row.inputs {
@@ -84,6 +82,7 @@ impl Resolved {
                 );
             }
             Pool::of(context).fill(&row.packages, true, context.offline, events)?;
+            let _only_one = image_turn(name, context)?;
             let made = layer::make(name, &recipe, &row.packages, context, events)?;
             row.inputs = inputs;
             (row.layer, row.image) = (made.digests.layer, made.digests.image);

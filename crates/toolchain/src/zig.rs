@@ -14,7 +14,7 @@ use zip::ZipArchive;
 use crate::command::Program;
 use crate::error::Faults as _;
 use crate::lock::Lock;
-use crate::rust::Rust;
+use crate::rust::{RUST_LLD, Rust};
 use crate::turn::take_turn;
 use crate::{Context, Error, ErrorKind, lock_for};
 
@@ -54,7 +54,7 @@ pub(crate) fn provision(
     let wheel = lock.wheel_for(&format!("{ARCH}-{OS}"))?;
     let zig = installed(lock, wheel, &context.cache_dir, context.offline, events)?;
     let linker = match target.row().linkage {
-        Linkage::StaticPie => "rust-lld of the Rust toolchain".to_owned(),
+        Linkage::StaticPie => RUST_LLD.to_owned(),
         Linkage::Dynamic => format!("zig {}", lock.version),
     };
     let parts = [("linker", linker), ("wheel", wheel.file.clone()), ("zig", lock.version.clone())];
@@ -66,6 +66,8 @@ pub(crate) fn provision(
             lock: Some(wheel.sha256),
             parts: BTreeMap::from(parts.map(|(name, value)| (name.to_owned(), value))),
         },
+        // zig carries it.
+        linker: Some("LLD".to_owned()),
         launcher: Launcher::Zig { zig },
     })
 }

@@ -38,6 +38,9 @@ pub struct Policy {
     pub rules_off: Vec<String>,
     /// The loader it must name (ELF `PT_INTERP`); `None`: it must name none.
     pub interpreter: Option<String>,
+    /// The linker that must have made it: its name as its `--version` begins, and perhaps its version (`GNU ld 2.44`, `LLD`).
+    /// `None`: any. A release asks for the one that its builder is locked to.
+    pub linker: Option<String>,
     /// The newest glibc it may ask for, such as `2.31`; `None`: it must ask for none.
     pub glibc_floor: Option<String>,
     /// The newest libgcc_s version it may ask for, such as `4.2.0`; `None`: it must ask for none.
@@ -203,6 +206,8 @@ pub struct PolicyOverrides {
     pub kind: Option<KindPolicy>,
     /// See [`Policy::rules_off`].
     pub rules_off: Option<Vec<String>>,
+    /// See [`Policy::linker`].
+    pub linker: Option<String>,
     /// See [`Policy::glibc_floor`].
     pub glibc_floor: Option<String>,
     /// See [`Policy::libgcc_floor`].
@@ -317,6 +322,7 @@ impl Policy {
             kind: KindPolicy::Program,
             rules_off: Vec::new(),
             interpreter: row.interpreter.map(str::to_owned),
+            linker: None,
             glibc_floor: row.glibc_floor.map(str::to_owned),
             libgcc_floor: None,
             glibcxx_floor: None,
@@ -376,6 +382,7 @@ impl Policy {
             preset,
             kind,
             rules_off,
+            linker,
             glibc_floor,
             libgcc_floor,
             glibcxx_floor,
@@ -428,6 +435,7 @@ impl Policy {
         }
         replace(&mut self.kind, kind);
         replace(&mut self.rules_off, rules_off);
+        self.linker = linker.clone().or(self.linker);
         self.glibc_floor = glibc_floor.clone().or(self.glibc_floor);
         self.libgcc_floor = libgcc_floor.clone().or(self.libgcc_floor);
         self.glibcxx_floor = glibcxx_floor.clone().or(self.glibcxx_floor);

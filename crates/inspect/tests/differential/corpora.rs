@@ -93,7 +93,7 @@ fn wine(into: &Path) -> Corpus {
     let shell = Shell::new().unwrap();
     let images = cmd!(shell, "docker images --quiet localhost/seaworthy-x86_64-windows").quiet().read();
     let images = images.expect("Docker answers: ci/setup starts it");
-    let image = images.lines().next().expect("the image is there: cargo xtask toolchain image --bootstrap");
+    let image = images.lines().next().expect("the image is there: cargo xtask toolchain image");
     let find = "find /usr/lib/x86_64-linux-gnu/wine/x86_64-windows /usr/lib/x86_64-linux-gnu/wine/i386-windows -type f";
     let in_image =
         cmd!(shell, "docker run --rm --network none {image} sh -c {find}").quiet().ignore_status().read();

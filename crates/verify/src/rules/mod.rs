@@ -32,6 +32,7 @@ mod elf_undefined;
 mod elf_wx_segments;
 mod format;
 mod kind;
+mod linker;
 mod machine;
 mod pe_alignment;
 mod pe_cet;
@@ -80,6 +81,7 @@ pub(crate) const ALL: &[Rule] = &[
     machine::RULE,
     class::RULE,
     kind::RULE,
+    linker::RULE,
     elf_os_abi::RULE,
     elf_abi_flags::RULE,
     elf_interpreter::RULE,

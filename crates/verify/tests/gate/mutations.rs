@@ -38,6 +38,19 @@ const MUTATIONS: &[Mutation] = &[
         let field = pe(bytes, CHARACTERISTICS);
         change(bytes, field, 2, |flags| flags | 0x2000);
     }),
+    mutation("SW-LINKER", Fixture::Protected, "the compiler's comment became mold's", |bytes| {
+        replace(bytes, b"GCC: (Debian ", b"mold 2.30.0 (");
+    }),
+    mutation("SW-LINKER", Fixture::Musl, "another version of LLD", |bytes| {
+        replace(bytes, b"LLD 22.1.2", b"LLD 22.9.2");
+    }),
+    mutation("SW-LINKER", Fixture::Musl, "LLD's comment is gone", |bytes| {
+        replace(bytes, b"Linker: LLD", b"Linker  LLD");
+    }),
+    mutation("SW-LINKER", Fixture::Console, "MajorLinkerVersion and Minor are LLD's", |bytes| {
+        let field = pe(bytes, 24 + 2);
+        put(bytes, field, 2, 14);
+    }),
     mutation("SW-CLASS", Fixture::Freestanding, "built for x32: the same machine, 32-bit", |bytes| {
         *bytes = read("x86_64-freestanding-x32");
     }),

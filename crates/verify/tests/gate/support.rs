@@ -74,6 +74,7 @@ impl Fixture {
                 policy
             }
             Fixture::Protected => Policy {
+                linker: Some("GNU ld 2.40".to_owned()),
                 control_flow: vec![ControlFlow::Bti, ControlFlow::Pac],
                 stack_protector: true,
                 fortify: true,
@@ -89,7 +90,9 @@ impl Fixture {
                 control_flow: vec![ControlFlow::Ibt, ControlFlow::Shstk],
                 ..Policy::for_target(Target::X86_64LinuxMusl)
             },
-            Fixture::Musl => Policy::for_target(Target::Aarch64LinuxMusl),
+            Fixture::Musl => {
+                Policy { linker: Some("LLD 22.1".to_owned()), ..Policy::for_target(Target::Aarch64LinuxMusl) }
+            }
             Fixture::MuslX86 | Fixture::Zig | Fixture::Freestanding => {
                 Policy::for_target(Target::X86_64LinuxMusl)
             }
@@ -107,6 +110,7 @@ impl Fixture {
             Fixture::Console => {
                 let mut policy = Policy::for_target(Target::X86_64Windows);
                 policy.build_id = true;
+                policy.linker = Some("GNU ld 2.40".to_owned());
                 policy
             }
             Fixture::Hardened => {
@@ -272,6 +276,12 @@ pub(crate) const SECTION_CHARACTERISTICS: usize = 36;
 /// The offset of a field of the headers, counted from the `PE` signature.
 pub(crate) fn pe(bytes: &[u8], field: usize) -> usize {
     number(bytes, 0x3c, 4) as usize + field
+}
+
+/// Writes `to` where `from`, of the same length, stands first.
+pub(crate) fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
+    let place = bytes.windows(from.len()).position(|window| window == from).expect("it is in the fixture");
+    bytes[place..place + from.len()].copy_from_slice(to);
 }
 
 /// The offset of the section header of that name.
