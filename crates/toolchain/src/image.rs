@@ -122,9 +122,11 @@ fn toolchain(engine: Engine, target: Target, rust: &Rust, row: &ImageLock) -> To
         Engine::Docker => BuilderKind::Docker,
         Engine::Podman => BuilderKind::Podman,
     };
-    let (linker, mark) = match target.row().linkage {
-        Linkage::StaticPie => (RUST_LLD.to_owned(), Some("LLD".to_owned())),
-        Linkage::Dynamic => (row.version("linker").to_owned(), tools::mark(row.version("linker"))),
+    // For its own x86-64 Linux, rustc asks the driver `cc` for the linker that it brings along.
+    let rusts_own = target.row().linkage == Linkage::StaticPie || target == Target::X86_64Linux;
+    let (linker, mark) = match rusts_own {
+        true => (RUST_LLD.to_owned(), Some("LLD".to_owned())),
+        false => (row.version("linker").to_owned(), tools::mark(row.version("linker"))),
     };
     let parts = [("compiler", row.version("compiler").to_owned()), ("image", row.id()), ("linker", linker)];
     let identity = ToolchainIdentity {
