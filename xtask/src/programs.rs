@@ -14,6 +14,9 @@ use crate::failure::Failure;
 /// hundred megabytes keeps nobody from the small files behind it, and no more, however many files there are.
 const AHEAD: usize = 64;
 
+/// Results of one archive that are handed over together: a file's go with its end, in one turn at the lock.
+const AT_ONCE: usize = 16;
+
 /// What was there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -148,6 +151,8 @@ struct Queue<'a, T, L> {
     changed: Condvar,
 }
 
+type Locked<'q, 'a, T, L> = MutexGuard<'q, State<'a, T, L>>;
+
 struct State<'a, T, L> {
     /// `None` while somebody tells.
     counter: Option<Counter<'a, T, L>>,
@@ -185,15 +190,23 @@ impl<'a, T: Send, L: Fn(&Item) -> T + Sync> Queue<'a, T, L> {
 
     fn work(&self, limits: &Limits) {
         let _closing = ClosingOnPanic(self);
-        while let Some(index) = self.begin() {
+        let mut next = self.begin(self.lock());
+        while let Some(index) = next {
             // Nobody listens once the command has failed; the rest of the source is then read for nothing.
-            self.works[index].run(limits, &mut |item| self.give(index, Told::of(&item, self.look)));
-            self.end(index);
+            let mut results = Vec::new();
+            self.works[index].run(limits, &mut |item| {
+                results.push(Told::of(&item, self.look));
+                if results.len() == AT_ONCE {
+                    drop(self.give(index, std::mem::take(&mut results), false));
+                }
+            });
+            next = self.begin(self.give(index, results, true));
         }
     }
 
-    fn begin(&self) -> Option<usize> {
-        let mut state = self.wait_while_full(|_| true);
+    /// Takes the next work, once there is room for its results.
+    fn begin<'q>(&'q self, state: Locked<'q, 'a, T, L>) -> Option<usize> {
+        let mut state = self.wait_while_full(state, |_| true);
         let next = state.turn + state.begun.len();
         if state.closed || next == self.works.len() {
             return None;
@@ -202,25 +215,22 @@ impl<'a, T: Send, L: Fn(&Item) -> T + Sync> Queue<'a, T, L> {
         Some(next)
     }
 
-    fn give(&self, index: usize, told: Told<T>) {
+    /// Hands over results of a work, the last ones where it is `done`.
+    fn give<'q>(&'q self, index: usize, results: Vec<Told<T>>, done: bool) -> Locked<'q, 'a, T, L> {
         // Whose turn it is waits for nobody but for who tells.
-        let mut state = self.wait_while_full(|state| index != state.turn || state.counter.is_none());
+        let blocked = |state: &State<T, L>| index != state.turn || state.counter.is_none();
+        let mut state = self.wait_while_full(self.lock(), |state| !results.is_empty() && blocked(state));
         let ahead = index - state.turn;
-        state.begun[ahead].results.push(told);
-        state.results += 1;
-        self.tell(state);
-    }
-
-    fn end(&self, index: usize) {
-        let mut state = self.lock();
-        let ahead = index - state.turn;
-        state.begun[ahead].done = true;
-        self.tell(state);
+        state.results += results.len();
+        let begun = &mut state.begun[ahead];
+        begun.results.extend(results);
+        begun.done = done;
+        self.tell(state)
     }
 
     /// Tells whatever is next, as long as there is something. Where somebody is at it, he sees what was added.
-    fn tell<'q>(&'q self, mut state: MutexGuard<'q, State<'a, T, L>>) {
-        let Some(mut counter) = state.counter.take() else { return };
+    fn tell<'q>(&'q self, mut state: Locked<'q, 'a, T, L>) -> Locked<'q, 'a, T, L> {
+        let Some(mut counter) = state.counter.take() else { return state };
         while let Some(begun) = state.begun.front_mut() {
             let results = std::mem::take(&mut begun.results);
             if results.is_empty() && !begun.done {
@@ -246,11 +256,19 @@ impl<'a, T: Send, L: Fn(&Item) -> T + Sync> Queue<'a, T, L> {
             }
         }
         state.counter = Some(counter);
+        // Whose turn it is may wait for who told: it can tell by itself now.
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
+        state
     }
 
     /// Waits as long as as many results wait as may, `blocked` says so, and nobody has closed the queue.
-    fn wait_while_full(&self, blocked: impl Fn(&State<T, L>) -> bool) -> MutexGuard<'_, State<'a, T, L>> {
-        let mut state = self.lock();
+    fn wait_while_full<'q>(
+        &'q self,
+        mut state: Locked<'q, 'a, T, L>,
+        blocked: impl Fn(&State<T, L>) -> bool,
+    ) -> Locked<'q, 'a, T, L> {
         while !state.closed && state.results >= AHEAD * self.jobs && blocked(&state) {
             state.waiting += 1;
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -261,7 +279,7 @@ impl<'a, T: Send, L: Fn(&Item) -> T + Sync> Queue<'a, T, L> {
 }
 
 impl<'a, T, L> Queue<'a, T, L> {
-    fn lock(&self) -> MutexGuard<'_, State<'a, T, L>> {
+    fn lock(&self) -> Locked<'_, 'a, T, L> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -316,6 +334,56 @@ mod tests {
             assert!(names.iter().take(2000).cloned().eq(expected), "{threads} threads");
             assert!(names[2000].contains("missing"), "{}", names[2000]);
             assert_eq!(names[2001], "00007.txt", "named itself, so looked at");
+        }
+    }
+
+    /// A tar archive (POSIX ustar) of `members` files that begin as programs do.
+    fn tar_of(members: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for member in 0..members {
+            let mut header = [0_u8; 512];
+            let mut put =
+                |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+            put(0, &format!("{member:04}"));
+            [
+                (100, "0000644"),
+                (108, "0000000"),
+                (116, "0000000"),
+                (124, "00000000004"),
+                (136, "00000000000"),
+            ]
+            .into_iter()
+            .chain([(148, "        "), (156, "0"), (257, "ustar\x0000")])
+            .for_each(|(at, text)| put(at, text));
+            let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+            header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+            bytes.extend(header);
+            bytes.extend(b"\x7fELF");
+            bytes.resize(bytes.len().next_multiple_of(512), 0);
+        }
+        bytes.resize(bytes.len() + 1024, 0);
+        bytes
+    }
+
+    #[test]
+    fn results_of_archives_that_have_more_than_may_wait_come_in_order_and_nobody_waits_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let archives = 16;
+        for archive in 0..archives {
+            fs::write(folder.path().join(format!("{archive:02}.tar")), tar_of(20 * archive)).unwrap();
+        }
+        for threads in [1, 2, 3, 7, 7, 7, 7] {
+            let (mut last, mut told) = (String::new(), 0);
+            let name = |item: &Item| match item {
+                Item::File(input) => input.name.clone(),
+                Item::Unreadable { name, error } => panic!("{name}: {error}"),
+            };
+            let seen = each_program(&[folder.path().to_owned()], jobs(threads), name, &mut |name| {
+                assert!(last < name, "{last} before {name}");
+                (last, told) = (name, told + 1);
+                Ok(())
+            });
+            assert_eq!((seen.unwrap().programs, told), (20 * (archives - 1) * archives / 2, told));
         }
     }
 
