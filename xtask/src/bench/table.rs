@@ -4,8 +4,10 @@ use serde::Serialize;
 
 use super::measure::Times;
 
-/// The contender that the bars are about.
-pub(super) const OURS: &str = "ours, headers and tables";
+/// The contender that the bars are about: every rule as it is by default, every byte looked at, JSON written.
+pub(super) const OURS: &str = "ours, default policy";
+/// The same without the two policy keys that need every byte.
+pub(super) const OURS_HEADERS: &str = "ours, headers and tables";
 
 #[derive(Serialize)]
 pub(super) struct Measured {
@@ -101,7 +103,7 @@ pub(super) fn text(measured: &Measured) -> String {
             );
         }
     }
-    text += "\nmore and more ELF files, one thread, headers and tables\n";
+    text += "\nmore and more ELF files, one thread, default policy\n";
     for grown in &measured.growth {
         let each = grown.seconds / grown.files as f64 * 1e6;
         text += &format!(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::corpus::{self, Corpus};
 use super::measure::{self, Line, Times};
 use super::peers::{self, Given, Peer};
-use super::table::{self, Contender, Format, Grown, Measured, Missing, OURS};
+use super::table::{self, Contender, Format, Grown, Measured, Missing, OURS, OURS_HEADERS};
 use crate::failure::{Failure, Message};
 use crate::render::Renderer;
 
@@ -82,12 +82,8 @@ impl Bench<'_> {
         let mut lines = Vec::new();
         for threads in [1, 2] {
             lines.push((reference_name.to_owned(), threads, reference(threads)));
-            lines.push((OURS.to_owned(), threads, self.ours(&corpus.files, threads, self.folder)));
-            lines.push((
-                "ours, default policy".to_owned(),
-                threads,
-                self.ours(&corpus.files, threads, &self.cache),
-            ));
+            lines.push((OURS.to_owned(), threads, self.ours(&corpus.files, threads, &self.cache)));
+            lines.push((OURS_HEADERS.to_owned(), threads, self.ours(&corpus.files, threads, self.folder)));
         }
         for Peer { name, install, line } in peers {
             match line {
@@ -153,7 +149,7 @@ impl Bench<'_> {
                 for (index, file) in files.iter().cycle().take(*count).enumerate() {
                     fs::hard_link(file.path(), folder.join(format!("{index:05}"))).map_err(failed)?;
                 }
-                let line = self.ours(&[folder], 1, self.folder);
+                let line = self.ours(&[folder], 1, &self.cache);
                 let mut seconds = Times::default();
                 for _ in 0..3 {
                     seconds.push(line.seconds()?);
