@@ -199,10 +199,17 @@ impl Lock {
     }
 
     fn parse(text: &str) -> Result<Lock, String> {
-        let lock: Lock = toml::from_str(text).map_err(|error| error.to_string())?;
-        if lock.schema != SCHEMA {
-            return Err(format!("schema {} is not {SCHEMA}, the one this program knows", lock.schema));
+        // Another form has other keys, which are not what is wrong with it.
+        #[derive(Deserialize)]
+        struct Form {
+            schema: u32,
         }
+        let Form { schema } = toml::from_str(text).map_err(|error| error.to_string())?;
+        if schema != SCHEMA {
+            let of = "use the Seaworthy of the same commit";
+            return Err(format!("schema {schema} is not {SCHEMA}, the one this program knows; {of}"));
+        }
+        let lock: Lock = toml::from_str(text).map_err(|error| error.to_string())?;
         match lock.images.iter().find_map(|(name, image)| image.wrong_package(name)) {
             Some(why) => Err(why),
             None => Ok(lock),
@@ -376,6 +383,8 @@ mod tests {
         assert!(refused("\nlayer", "\nlayers").contains("layers"));
         assert!(refused("architecture =", "arch =").contains("arch"));
         assert!(refused("schema = 2", "schema = 3").contains("schema 3"));
+        let older = Lock::of_text("schema = 1\n[bases.trixie]\nepoch = 1\n", Path::new("toolchain.lock"));
+        assert!(older.unwrap_err().to_string().contains("schema 1 is not 2"));
         assert!(refused("sha256 = \"", "sha256 = \"x").contains("sha256"));
         assert!(refused("name = \"apt\"", "name = \"zz\"").contains("out of order"));
         assert!(refused("name = \"apt\"", "name = \"../apt\"").contains("`../apt`"));
