@@ -72,7 +72,8 @@ impl Locked {
                 .with_hint("name a folder such as docker, or a commit, tag or branch")
                 .with_source(error)
         })?;
-        Ok(Locked::of_lock(&Lock::of_text(&text, &path)?))
+        let shown = format!("{source}:docker/{LOCK}");
+        Ok(Locked::of_lock(&Lock::of_text(&text, Path::new(&shown))?))
     }
 
     pub(crate) fn of_lock(lock: &Lock) -> Locked {
