@@ -156,6 +156,11 @@ fn varied(words: &[OsString], variations: &BTreeSet<Variation>, place: &Path) ->
             }
         }
     }
+    if !variations.contains(&Variation::TargetDirectory) {
+        // Its own in any case: in a folder that this process's variable or cargo's settings name, the first build lies ready,
+        // and would be compared with itself.
+        env.push(("CARGO_TARGET_DIR", place.join("source/target").into()));
+    }
     before.extend(words.iter().cloned());
     let mut command = Command::new(&before[0]);
     command.args(&before[1..]).envs(env);
@@ -229,6 +234,21 @@ fn cannot(what: &str, error: &std::io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_rebuild_has_a_target_folder_of_its_own() {
+        let place = tempfile::tempdir().unwrap();
+        for variations in [&[][..], &[Variation::Umask], &[Variation::TargetDirectory]] {
+            let varied =
+                varied(&["true".into()], &variations.iter().copied().collect(), place.path()).unwrap();
+            let folder =
+                varied.get_envs().find(|(name, _)| *name == "CARGO_TARGET_DIR").and_then(|(_, value)| value);
+            assert!(
+                folder.is_some_and(|folder| Path::new(folder).starts_with(place.path())),
+                "{variations:?}"
+            );
+        }
+    }
 
     #[test]
     fn one_job_is_added_to_the_settings_that_are_there() {
