@@ -1,78 +1,16 @@
 //! One JSON object a line: whatever a workload prints, a record stays one line and one object.
 
+mod event;
+mod time;
+
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-/// How much a record matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Level {
-    Info,
-    Warning,
-    Error,
-}
-
-/// What happened. Number and name are lasting: monitoring selects by them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
-    Starting = 100,
-    Ready = 101,
-    Stopping = 102,
-    Stopped = 103,
-    Heartbeat = 104,
-    Paused = 105,
-    Continued = 106,
-    ControlRefused = 107,
-    NotifyFailed = 108,
-    #[cfg(windows)]
-    Refused = 109,
-    WorkloadStarted = 200,
-    WorkloadExited = 201,
-    WorkloadRestart = 202,
-    WorkloadStartFailed = 203,
-    WorkloadStopAsked = 204,
-    WorkloadKilled = 205,
-    WorkloadOutput = 206,
-}
-
-impl Event {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Ready => "ready",
-            Self::Stopping => "stopping",
-            Self::Stopped => "stopped",
-            Self::Heartbeat => "heartbeat",
-            Self::Paused => "paused",
-            Self::Continued => "continued",
-            Self::ControlRefused => "control-refused",
-            Self::NotifyFailed => "notify-failed",
-            #[cfg(windows)]
-            Self::Refused => "refused",
-            Self::WorkloadStarted => "workload-started",
-            Self::WorkloadExited => "workload-exited",
-            Self::WorkloadRestart => "workload-restart",
-            Self::WorkloadStartFailed => "workload-start-failed",
-            Self::WorkloadStopAsked => "workload-stop-asked",
-            Self::WorkloadKilled => "workload-killed",
-            Self::WorkloadOutput => "workload-output",
-        }
-    }
-
-    fn level(self) -> Level {
-        match self {
-            #[cfg(windows)]
-            Self::Refused => Level::Error,
-            Self::WorkloadStartFailed => Level::Error,
-            Self::ControlRefused | Self::NotifyFailed | Self::WorkloadRestart | Self::WorkloadKilled => {
-                Level::Warning
-            }
-            _ => Level::Info,
-        }
-    }
-}
+pub(crate) use event::Event;
+use time::rfc3339;
 
 /// The value of a field.
 #[derive(Clone, Debug)]
@@ -139,15 +77,11 @@ impl Write for SyncedFile {
 }
 
 fn line(time: SystemTime, service: &str, event: Event, message: &str, fields: &[(&str, Value)]) -> String {
-    let level = match event.level() {
-        Level::Info => "info",
-        Level::Warning => "warning",
-        Level::Error => "error",
-    };
+    let level = event.level().name();
     let mut line = format!(
         r#"{{"time":"{}","level":"{level}","event_id":{},"event":"{}","service":{},"message":{},"fields":{{"#,
         rfc3339(time),
-        event as u16,
+        event.id(),
         event.name(),
         quoted(service),
         quoted(message)
@@ -183,44 +117,11 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// RFC 3339 in UTC with milliseconds; a clock before 1970 reads as 1970.
-fn rfc3339(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    let (year, month, day) = civil_from_days(days);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
-}
-
-/// The proleptic Gregorian date `days` after 1970-01-01 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-fn civil_from_days(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468; // from 0000-03-01, so that the leap day ends a year
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use std::time::Duration;
+    use std::time::UNIX_EPOCH;
 
-    #[test]
-    fn times_are_rfc_3339() {
-        let at = |seconds, milliseconds| {
-            rfc3339(UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_millis(milliseconds))
-        };
-        assert_eq!(at(0, 0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(at(951_782_400, 7), "2000-02-29T00:00:00.007Z");
-        assert_eq!(at(1_709_251_199, 999), "2024-02-29T23:59:59.999Z");
-        assert_eq!(at(4_107_542_399, 0), "2100-02-28T23:59:59.000Z");
-        assert_eq!(at(4_107_542_400, 0), "2100-03-01T00:00:00.000Z");
-    }
+    use super::*;
 
     #[test]
     fn every_character_survives_and_none_breaks_the_line() {

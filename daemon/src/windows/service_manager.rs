@@ -26,12 +26,12 @@ use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, PROCESSENTRY32W, Process32FirstW, Process32NextW, TH32CS_SNAPPROCESS,
 };
 
+use super::open_log;
 use crate::command_line::Manage;
 use crate::config::Config;
 use crate::failure::{Cause, Failure};
 use crate::identity::NAME;
 use crate::log::{Event, Log, Value};
-use crate::os::open_log;
 use crate::state::{Control, State};
 use crate::supervisor::{Host, Message, Supervisor};
 

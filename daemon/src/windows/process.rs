@@ -1,5 +1,5 @@
-//! Windows: job objects, console events. The service manager is in `windows_service_manager`.
-#![expect(unsafe_code, reason = "job objects, thread snapshots and console events have no safe interface")]
+//! A workload's process in a job object, which holds everything it starts.
+#![expect(unsafe_code, reason = "job objects and thread snapshots have no safe interface")]
 #![expect(clippy::disallowed_methods, reason = "the one place that spawns workloads on Windows")]
 
 use std::io;
@@ -9,15 +9,9 @@ use std::os::windows::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::ptr;
-use std::sync::OnceLock;
-use std::sync::mpsc::{self, Sender};
-use std::thread;
-use std::time::Duration;
 
-use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE, TRUE};
-use windows_sys::Win32::System::Console::{
-    CTRL_BREAK_EVENT, CTRL_C_EVENT, GenerateConsoleCtrlEvent, SetConsoleCtrlHandler,
-};
+use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent};
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
 };
@@ -31,70 +25,8 @@ use windows_sys::Win32::System::Threading::{
     WaitForSingleObject,
 };
 
-use crate::config::Config;
-use crate::failure::{Cause, Failure};
-use crate::identity::NAME;
-use crate::log::Log;
-use crate::state::{Control, State};
-use crate::supervisor::{Host, Message, Supervisor};
-
-pub(crate) use crate::windows_service_manager::{manage, run_as_service};
-
 /// The exit code of a workload whose tree was ended.
 const KILLED: u32 = 137;
-
-/// Where the console's events go; a console has one handler for the life of the process.
-static CONSOLE: OnceLock<Sender<Message>> = OnceLock::new();
-
-/// Supervises until Ctrl-C, Ctrl-Break or the console's end.
-pub(crate) fn run_in_foreground(config: Config) -> Result<(), Failure> {
-    let log = match &config.log_file {
-        Some(path) => open_log(path)?,
-        None => Log::to_stderr(NAME),
-    };
-    let (sender, inbox) = mpsc::channel();
-    CONSOLE.get_or_init(|| sender.clone());
-    // SAFETY: `on_console_event` has the required signature and lives as long as the program.
-    // It fails only without a console, and then there is nothing to hear.
-    unsafe { SetConsoleCtrlHandler(Some(on_console_event), TRUE) };
-    Supervisor::new(config, log, &mut Nobody, (sender, inbox)).run()
-}
-
-/// Appends to `path`.
-pub(crate) fn open_log(path: &Path) -> Result<Log, Failure> {
-    Log::to_file(NAME, path).map_err(|error| {
-        let message = format!("cannot open log file {}: {error}", path.display());
-        Failure::new(Cause::System, message, "create its folder and make it writable")
-    })
-}
-
-unsafe extern "system" fn on_console_event(event: u32) -> i32 {
-    if let Some(sender) = CONSOLE.get() {
-        let _ = sender.send(Message::Control(Control::Stop));
-    }
-    if event != CTRL_C_EVENT && event != CTRL_BREAK_EVENT {
-        // Close, log-off and shutdown end the process as soon as this returns: let `main` return first.
-        thread::sleep(Duration::from_secs(30));
-    }
-    TRUE
-}
-
-/// In a console nobody waits for states.
-struct Nobody;
-
-impl Host for Nobody {
-    fn report(&mut self, _state: State, _patience: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn pulse(&self) -> Option<Duration> {
-        None
-    }
-
-    fn alive(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// A workload's process in a job of its own, which holds every process it starts.
 #[derive(Debug)]

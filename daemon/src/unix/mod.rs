@@ -1,0 +1,77 @@
+//! Linux: signals; processes and systemd are in the files beside.
+
+mod process;
+mod systemd;
+
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::command_line::Manage;
+use crate::config::Config;
+use crate::failure::{Cause, Failure};
+use crate::identity::NAME;
+use crate::log::Log;
+use crate::state::Control;
+use crate::supervisor::{Message, Supervisor};
+
+pub(crate) use process::Process;
+use systemd::Systemd;
+
+/// Supervises until SIGTERM or SIGINT.
+pub(crate) fn run_in_foreground(config: Config) -> Result<(), Failure> {
+    let log = open_log(&config)?;
+    let (sender, inbox) = mpsc::channel();
+    forward_signals(sender.clone())?;
+    Supervisor::new(config, log, &mut Systemd, (sender, inbox)).run()
+}
+
+/// Refused: `--service` is how the Windows service manager starts the daemon.
+pub(crate) fn run_as_service(_config: Result<Config, Failure>) -> Result<(), Failure> {
+    let message = "run --service is for the Windows service manager";
+    Err(Failure::new(Cause::Usage, message, "use: seaworthyd run (the systemd unit does)"))
+}
+
+/// Refused: systemd does this on Linux.
+pub(crate) fn manage(what: Manage) -> Result<String, Failure> {
+    let (name, hint) = match what {
+        Manage::Install { .. } => (
+            "install",
+            "copy seaworthyd.service to /etc/systemd/system, then: systemctl enable --now seaworthyd",
+        ),
+        Manage::Uninstall => ("uninstall", "systemctl disable --now seaworthyd"),
+        Manage::Start => ("start", "systemctl start seaworthyd"),
+        Manage::Stop => ("stop", "systemctl stop seaworthyd"),
+        Manage::Status => ("status", "systemctl status seaworthyd"),
+    };
+    Err(Failure::new(
+        Cause::Usage,
+        format!("{name} is not done here: systemd manages {NAME} on this system"),
+        hint,
+    ))
+}
+
+fn open_log(config: &Config) -> Result<Log, Failure> {
+    let Some(path) = &config.log_file else { return Ok(Log::to_stderr(NAME)) };
+    Log::to_file(NAME, path).map_err(|error| {
+        let message = format!("cannot open log file {}: {error}", path.display());
+        Failure::new(Cause::System, message, "create its folder and make it writable")
+    })
+}
+
+fn forward_signals(sender: Sender<Message>) -> Result<(), Failure> {
+    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|error| {
+        let message = format!("cannot listen for signals: {error}");
+        Failure::new(Cause::System, message, "raise the limit of open files")
+    })?;
+    thread::spawn(move || {
+        for _ in signals.forever() {
+            if sender.send(Message::Control(Control::Stop)).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}

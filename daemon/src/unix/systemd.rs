@@ -1,0 +1,37 @@
+//! systemd as the daemon's host, through its notification socket (sd_notify(3)).
+
+use std::io;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+use crate::state::State;
+use crate::supervisor::Host;
+
+/// systemd, if it gave us a `NOTIFY_SOCKET` (sd_notify(3)); otherwise nobody.
+pub(super) struct Systemd;
+
+impl Host for Systemd {
+    fn report(&mut self, state: State, patience: Duration) -> io::Result<()> {
+        let microseconds = u32::try_from(patience.as_micros()).unwrap_or(u32::MAX);
+        match state {
+            State::Running => sd_notify::notify(&[NotifyState::Ready]),
+            State::StopPending => {
+                sd_notify::notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(microseconds)])
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn pulse(&self) -> Option<Duration> {
+        // Half of it is systemd's own advice (sd_watchdog_enabled(3)).
+        sd_notify::watchdog_enabled().map(|limit| limit / 2)
+    }
+
+    fn alive(&mut self) -> io::Result<()> {
+        match sd_notify::watchdog_enabled() {
+            Some(_) => sd_notify::notify(&[NotifyState::Watchdog]),
+            None => Ok(()),
+        }
+    }
+}
