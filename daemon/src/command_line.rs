@@ -5,33 +5,46 @@
     reason = "the daemon's command line is where it prints"
 )]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use crate::config::Config;
+use crate::control::client;
+use crate::control::protocol::{Answer, Outcome, Request};
 use crate::failure::{Cause, Failure};
-use crate::identity::Identity;
+use crate::identity::{Identity, NAME};
 use crate::os;
+use crate::state::Control;
 
 const HELP: &str = "\
 seaworthyd: starts workloads, restarts them when they end, and stops them whole
 
 usage:
   seaworthyd run [--config FILE]        supervise in the foreground until SIGTERM or Ctrl-C
+  seaworthyd check-config FILE          tell whether a configuration is valid, and change nothing
   seaworthyd --version [--json]         tell version, commit and target
   seaworthyd --help                     print this
+
+the running daemon, or one of its workloads:
+  seaworthyd status                     tell what runs, since when, and what comes next
+  seaworthyd start | stop | restart | pause | resume | reload [WORKLOAD]
+      --socket PATH      where the daemon listens, if not where --config FILE or the system says
+      --format json      answer in JSON
 
 Windows only (on Linux use systemctl):
   seaworthyd install [--config FILE] [--demand]   register the service; it starts with the system unless --demand
   seaworthyd uninstall                  remove the service
-  seaworthyd start | stop | status      drive the service
   seaworthyd run --service [--config FILE]        what the service manager itself starts
 
 exit codes:
-  0  done            1  the system refused something
+  0  done, or so already
+  1  the system refused something
   2  wrong command line, or not a command of this system
   3  the configuration was refused
   4  the Windows service manager refused
+  5  a workload did not become ready in time
+  6  no daemon runs, or it does not answer
+  7  the daemon did not do what was asked
 ";
 
 /// What was asked.
@@ -40,7 +53,16 @@ pub(crate) enum Command {
     Help,
     Version { json: bool },
     Run { config: Option<PathBuf>, as_service: bool },
+    CheckConfig { path: PathBuf },
     Manage(Manage),
+    Ask { request: Request, at: Place, json: bool },
+}
+
+/// Where the daemon is asked.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    socket: Option<PathBuf>,
+    config: Option<PathBuf>,
 }
 
 /// A change to the installed service.
@@ -48,9 +70,6 @@ pub(crate) enum Command {
 pub(crate) enum Manage {
     Install { config: Option<PathBuf>, on_demand: bool },
     Uninstall,
-    Start,
-    Stop,
-    Status,
 }
 
 /// Reads the arguments after the program's name.
@@ -60,19 +79,30 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     })
 }
 
+/// The options of every command; each takes those it names below, and refuses the others.
+#[derive(Default)]
+struct Options {
+    config: Option<PathBuf>,
+    socket: Option<PathBuf>,
+    version: bool,
+    json: bool,
+    as_service: bool,
+    on_demand: bool,
+}
+
 fn parse_words(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     use lexopt::prelude::{Long, Short, Value};
-    let (mut words, mut config) = (Vec::new(), None);
-    let (mut help, mut version, mut json, mut as_service, mut on_demand) =
-        (false, false, false, false, false);
+    let (mut words, mut given, mut help) = (Vec::new(), Options::default(), false);
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => help = true,
-            Short('V') | Long("version") => version = true,
-            Long("json") => json = true,
-            Long("service") => as_service = true,
-            Long("demand") => on_demand = true,
-            Long("config") => config = Some(PathBuf::from(parser.value()?)),
+            Short('V') | Long("version") => given.version = true,
+            Long("json") => given.json = true,
+            Long("format") => given.json = is_json(&parser.value()?)?,
+            Long("service") => given.as_service = true,
+            Long("demand") => given.on_demand = true,
+            Long("config") => given.config = Some(PathBuf::from(parser.value()?)),
+            Long("socket") => given.socket = Some(PathBuf::from(parser.value()?)),
             Value(word) => words.push(word.to_string_lossy().into_owned()),
             other => return Err(other.unexpected()),
         }
@@ -81,23 +111,52 @@ fn parse_words(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
         return Ok(Command::Help);
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    // Each command names the options it takes; one it does not take is refused, not ignored.
-    let plain = !as_service && !on_demand && config.is_none();
-    match words.as_slice() {
-        [] if version && plain => Ok(Command::Version { json }),
-        _ if version || json => Err("--version takes no command, and --json only goes with --version".into()),
-        ["run"] if !on_demand => Ok(Command::Run { config, as_service }),
-        ["install"] if !as_service => Ok(Command::Manage(Manage::Install { config, on_demand })),
-        ["uninstall"] if plain => Ok(Command::Manage(Manage::Uninstall)),
-        ["start"] if plain => Ok(Command::Manage(Manage::Start)),
-        ["stop"] if plain => Ok(Command::Manage(Manage::Stop)),
-        ["status"] if plain => Ok(Command::Manage(Manage::Status)),
+    command(&words, given)
+}
+
+fn is_json(format: &OsStr) -> Result<bool, lexopt::Error> {
+    match format.to_str() {
+        Some("json") => Ok(true),
+        Some("text") => Ok(false),
+        _ => Err("--format is text or json".into()),
+    }
+}
+
+fn command(words: &[&str], given: Options) -> Result<Command, lexopt::Error> {
+    let Options { config, socket, version, json, as_service, on_demand } = given;
+    let at = || Place { socket: socket.clone(), config: config.clone() };
+    let is_plain = !as_service && !on_demand;
+    let is_local = socket.is_none() && !json;
+    match words {
+        [] if version && is_plain && config.is_none() && socket.is_none() => Ok(Command::Version { json }),
+        _ if version => Err("--version takes no command".into()),
+        ["run"] if !on_demand && is_local => Ok(Command::Run { config, as_service }),
+        ["check-config", path] if is_plain && is_local && config.is_none() => {
+            Ok(Command::CheckConfig { path: PathBuf::from(path) })
+        }
+        ["check-config"] => Err("'check-config' needs a file".into()),
+        ["install"] if !as_service && is_local => Ok(Command::Manage(Manage::Install { config, on_demand })),
+        ["uninstall"] if is_plain && is_local && config.is_none() => Ok(Command::Manage(Manage::Uninstall)),
+        ["status"] if is_plain => Ok(Command::Ask { request: Request::Status {}, at: at(), json }),
+        [word] | [word, _] if is_plain && control(word).is_some() => {
+            let control = control(word).expect("just seen");
+            let workload = words.get(1).map(|name| (*name).to_owned());
+            Ok(Command::Ask { request: Request::Control { control, workload }, at: at(), json })
+        }
         [] => Err("no command given".into()),
-        ["run" | "install" | "uninstall" | "start" | "stop" | "status"] => {
-            Err(format!("'{}' does not take one of the options given", words[0]).into())
+        [word, ..] if is_command(word) => {
+            Err(format!("'{word}' does not take one of the options or words given").into())
         }
         _ => Err(format!("unknown command '{}'", words.join(" ")).into()),
     }
+}
+
+fn control(word: &str) -> Option<Control> {
+    Control::ALL.into_iter().find(|control| control.name() == word)
+}
+
+fn is_command(word: &str) -> bool {
+    control(word).is_some() || ["run", "check-config", "install", "uninstall", "status"].contains(&word)
 }
 
 /// Does what was asked.
@@ -106,13 +165,62 @@ pub(crate) fn perform(command: Command) -> Result<(), Failure> {
         Command::Help => print!("{HELP}"),
         Command::Version { json: true } => println!("{}", Identity::of_this_program().json()),
         Command::Version { json: false } => println!("{}", Identity::of_this_program().line()),
-        Command::Run { config, as_service } => {
-            let config = config.map_or_else(|| Ok(Config::default()), |path| Config::read(&path));
-            if as_service { os::run_as_service(config)? } else { os::run_in_foreground(config?)? }
+        Command::Run { config: source, as_service } => {
+            let config = source.as_ref().map_or_else(|| Ok(Config::default()), |path| Config::read(path));
+            if as_service {
+                os::run_as_service(config, source)?
+            } else {
+                os::run_in_foreground(config?, source)?
+            }
+        }
+        Command::CheckConfig { path } => {
+            let config = Config::read(&path)?;
+            println!("{} is valid: {} workload(s)", path.display(), config.workloads.len());
         }
         Command::Manage(manage) => println!("{}", os::manage(manage)?),
+        Command::Ask { request, at, json } => ask(&request, &at, json)?,
     }
     Ok(())
+}
+
+fn ask(request: &Request, at: &Place, json: bool) -> Result<(), Failure> {
+    let answer = match request {
+        Request::Control { control, workload: None } => os::control_service(*control),
+        _ => None,
+    };
+    let answer = match answer {
+        Some(answer) => answer?,
+        None => client::ask(&at.path()?, request)?,
+    };
+    if json {
+        println!("{}", serde_json::to_string(&answer).expect("strings, numbers and words always serialise"));
+    }
+    match answer {
+        Answer::Done { outcome, state } => {
+            let workload = match request {
+                Request::Control { workload, .. } => workload.as_deref(),
+                _ => None,
+            };
+            let already = if outcome == Outcome::Already { " already" } else { "" };
+            if !json {
+                println!("{} is {}{already}", workload.unwrap_or(NAME), state.name());
+            }
+        }
+        Answer::Status { status } if !json => print!("{}", status.text()),
+        Answer::Status { .. } => {}
+        Answer::Refused(refused) => return Err(Failure::new(Cause::Refused, refused.message, refused.next)),
+    }
+    Ok(())
+}
+
+impl Place {
+    fn path(&self) -> Result<PathBuf, Failure> {
+        if let Some(path) = &self.socket {
+            return Ok(path.clone());
+        }
+        let configured = self.config.as_ref().map(|path| Config::read(path)).transpose()?;
+        Ok(configured.and_then(|config| config.control.path).unwrap_or_else(os::socket::default_path))
+    }
 }
 
 /// Tells why a command failed.
@@ -142,7 +250,14 @@ mod tests {
         assert_eq!(parse_line("run --service"), Ok(Command::Run { config: None, as_service: true }));
         let install = Manage::Install { config, on_demand: true };
         assert_eq!(parse_line("install --config=f --demand"), Ok(Command::Manage(install)));
-        assert_eq!(parse_line("status"), Ok(Command::Manage(Manage::Status)));
+        let at = || Place { socket: Some(PathBuf::from("s")), config: None };
+        assert_eq!(
+            parse_line("status --socket s --format json"),
+            Ok(Command::Ask { request: Request::Status {}, at: at(), json: true })
+        );
+        let request = Request::Control { control: Control::Continue, workload: Some("web".to_owned()) };
+        assert_eq!(parse_line("resume web --socket s"), Ok(Command::Ask { request, at: at(), json: false }));
+        assert_eq!(parse_line("check-config f"), Ok(Command::CheckConfig { path: PathBuf::from("f") }));
     }
 
     #[test]
@@ -150,10 +265,14 @@ mod tests {
         for (line, expected) in [
             ("", "no command given"),
             ("walk", "unknown command 'walk'"),
-            ("run run", "unknown command 'run run'"),
+            ("run run", "'run' does not take"),
             ("run --jsn", "invalid option '--jsn'"),
-            ("run --json", "--json only goes with --version"),
-            ("stop --config f", "'stop' does not take"),
+            ("run --json", "'run' does not take"),
+            ("stop --service", "'stop' does not take"),
+            ("stop a b", "'stop' does not take"),
+            ("check-config", "'check-config' needs a file"),
+            ("status --format xml", "--format is text or json"),
+            ("status --version", "--version takes no command"),
             ("run --config", "missing argument for option '--config'"),
         ] {
             let message = parse_line(line).expect_err(line);

@@ -9,13 +9,14 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::failure::{Cause, Failure};
+use crate::machine::Policy;
 
 /// A larger file is a mistake, not a configuration.
 const LARGEST_FILE: u64 = 1 << 20;
 const HINT: &str = "correct the file; daemon/README.md lists every key";
 
 /// What `seaworthyd run` does; the default is to run idle.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     /// Where records go instead of standard error.
@@ -24,12 +25,24 @@ pub(crate) struct Config {
     heartbeat_seconds: Option<Spanned<u64>>,
     /// Seconds that workloads have for a graceful stop.
     stop_seconds: Option<Spanned<u64>>,
+    /// Who may ask what of the running daemon, and where.
+    pub(crate) control: ControlSettings,
     /// What to supervise, started in this order.
     pub(crate) workloads: Vec<Workload>,
 }
 
+/// The control socket (a named pipe on Windows).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ControlSettings {
+    /// Its path; else the system's place for it.
+    pub(crate) path: Option<PathBuf>,
+    /// The number of a group whose members may use it, besides its owner and the administrator.
+    pub(crate) group: Option<u32>,
+}
+
 /// One supervised program.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Workload {
     name: Spanned<String>,
@@ -40,6 +53,56 @@ pub(crate) struct Workload {
     /// When it is started again.
     #[serde(default)]
     pub(crate) restart: Restart,
+    /// Seconds until it must be ready; only asked of one with a readiness probe.
+    start_seconds: Option<Spanned<u64>>,
+    /// Seconds for its graceful stop, instead of the service's.
+    stop_seconds: Option<Spanned<u64>>,
+    /// After so many short runs in a row it is not started again.
+    pub(crate) give_up_after: Option<u32>,
+    /// The signal that makes it read its own configuration again, such as `HUP`.
+    pub(crate) reload_signal: Option<ReloadSignal>,
+    /// Says when it is ready.
+    pub(crate) readiness: Option<Spanned<Probe>>,
+    /// Says whether it still works; when it does not, it is started again.
+    pub(crate) liveness: Option<Spanned<Probe>>,
+}
+
+/// A question that is asked of a workload again and again.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Probe {
+    /// A program and its arguments; it must end with exit code 0.
+    pub(crate) exec: Option<Vec<String>>,
+    /// An address such as `127.0.0.1:8080` that must accept a connection.
+    pub(crate) tcp: Option<String>,
+    /// A URL such as `http://127.0.0.1:8080/ready` that must answer with a status from 200 to 399.
+    pub(crate) http: Option<String>,
+    /// Seconds between two questions.
+    #[serde(default = "five")]
+    pub(crate) interval_seconds: u64,
+    /// Seconds that an answer may take.
+    #[serde(default = "five")]
+    pub(crate) timeout_seconds: u64,
+    /// After so many bad answers in a row the workload is not well.
+    #[serde(default = "three")]
+    pub(crate) failures: u32,
+}
+
+fn five() -> u64 {
+    5
+}
+
+fn three() -> u32 {
+    3
+}
+
+/// Signals that programs take as a wish to read their configuration again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum ReloadSignal {
+    Hup,
+    Usr1,
+    Usr2,
 }
 
 /// When an ended workload is started again.
@@ -73,7 +136,7 @@ impl Config {
         Self::parse(path, &text)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, Failure> {
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, Failure> {
         let config: Self = toml::from_str(text)
             .map_err(|error| refusal(path, text, error.span().unwrap_or_default(), error.message()))?;
         config.check().map_err(|(span, why)| refusal(path, text, span, &why))?;
@@ -81,14 +144,8 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), (Range<usize>, String)> {
-        let seconds = [("heartbeat_seconds", &self.heartbeat_seconds), ("stop_seconds", &self.stop_seconds)];
-        for (key, value) in seconds {
-            if let Some(value) = value
-                && !(1..=86_400).contains(value.as_ref())
-            {
-                return Err((value.span(), format!("{key} must be 1 to 86400, not {}", value.as_ref())));
-            }
-        }
+        check_seconds("heartbeat_seconds", self.heartbeat_seconds.as_ref())?;
+        check_seconds("stop_seconds", self.stop_seconds.as_ref())?;
         let mut names = BTreeSet::new();
         for workload in &self.workloads {
             let name = workload.name();
@@ -103,17 +160,38 @@ impl Config {
             if workload.command().as_os_str().is_empty() {
                 return Err((workload.command.span(), format!("command of workload {name:?} is empty")));
             }
+            check_seconds("start_seconds", workload.start_seconds.as_ref())?;
+            check_seconds("stop_seconds", workload.stop_seconds.as_ref())?;
+            for (key, probe) in [("readiness", &workload.readiness), ("liveness", &workload.liveness)] {
+                if let Some(probe) = probe {
+                    let in_key = |why| (probe.span(), format!("{key} of workload {name:?}: {why}"));
+                    probe.as_ref().check().map_err(in_key)?;
+                }
+            }
         }
         Ok(())
     }
 
     pub(crate) fn heartbeat(&self) -> Duration {
-        Duration::from_secs(self.heartbeat_seconds.as_ref().map_or(60, |seconds| *seconds.as_ref()))
+        seconds(self.heartbeat_seconds.as_ref(), 60)
     }
 
     pub(crate) fn stop_deadline(&self) -> Duration {
-        Duration::from_secs(self.stop_seconds.as_ref().map_or(10, |seconds| *seconds.as_ref()))
+        seconds(self.stop_seconds.as_ref(), 10)
     }
+}
+
+fn check_seconds(key: &str, value: Option<&Spanned<u64>>) -> Result<(), (Range<usize>, String)> {
+    match value {
+        Some(value) if !(1..=86_400).contains(value.as_ref()) => {
+            Err((value.span(), format!("{key} must be 1 to 86400, not {}", value.as_ref())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn seconds(value: Option<&Spanned<u64>>, default: u64) -> Duration {
+    Duration::from_secs(value.map_or(default, |seconds| *seconds.as_ref()))
 }
 
 impl Workload {
@@ -123,6 +201,56 @@ impl Workload {
 
     pub(crate) fn command(&self) -> &Path {
         self.command.as_ref()
+    }
+
+    /// How it is to be treated; `stop` is the service's patience.
+    pub(crate) fn policy(&self, stop: Duration) -> Policy {
+        Policy {
+            restart: self.restart,
+            is_probed: self.readiness.is_some(),
+            start: seconds(self.start_seconds.as_ref(), 30),
+            stop: self.stop_seconds.as_ref().map_or(stop, |own| seconds(Some(own), 0)),
+            give_up_after: self.give_up_after,
+        }
+    }
+
+    /// Whether `other` is to be run just so: a reload leaves it alone.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        let plain = |workload: &Self| {
+            let probe = |probe: &Option<Spanned<Probe>>| probe.as_ref().map(|probe| probe.as_ref().clone());
+            (
+                (workload.name().to_owned(), workload.command().to_owned(), workload.args.clone()),
+                (probe(&workload.readiness), probe(&workload.liveness), workload.reload_signal),
+                (workload.restart, seconds(workload.start_seconds.as_ref(), 30)),
+                (workload.stop_seconds.as_ref().map(|seconds| *seconds.as_ref()), workload.give_up_after),
+            )
+        };
+        plain(self) == plain(other)
+    }
+}
+
+impl Probe {
+    fn check(&self) -> Result<(), String> {
+        let ways = usize::from(self.exec.is_some())
+            + usize::from(self.tcp.is_some())
+            + usize::from(self.http.is_some());
+        if ways != 1 {
+            return Err(format!("exactly one of exec, tcp and http is needed, not {ways}"));
+        }
+        if self.exec.as_ref().is_some_and(Vec::is_empty) {
+            return Err("exec is empty".to_owned());
+        }
+        for (key, value) in
+            [("interval_seconds", self.interval_seconds), ("timeout_seconds", self.timeout_seconds)]
+        {
+            if !(1..=3600).contains(&value) {
+                return Err(format!("{key} must be 1 to 3600, not {value}"));
+            }
+        }
+        if !(1..=1000).contains(&self.failures) {
+            return Err(format!("failures must be 1 to 1000, not {}", self.failures));
+        }
+        Ok(())
     }
 }
 
@@ -176,6 +304,14 @@ mod tests {
                 "c.toml:4: unknown variant `maybe`",
             ),
             ("a = = b", "c.toml:1: "),
+            (
+                "[[workloads]]\nname = \"a\"\ncommand = \"c\"\nreadiness = { interval_seconds = 3 }\n",
+                "c.toml:4: readiness of workload \"a\": exactly one of exec, tcp and http is needed, not 0",
+            ),
+            (
+                "[[workloads]]\nname = \"a\"\ncommand = \"c\"\nliveness = { tcp = \"x\", failures = 0 }\n",
+                "c.toml:4: liveness of workload \"a\": failures must be 1 to 1000, not 0",
+            ),
         ];
         for (text, expected) in cases {
             let message = parse(text).expect_err(text);

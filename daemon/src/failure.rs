@@ -1,5 +1,6 @@
 //! What ends a command without success: an exit code that is documented API, a sentence, and the next step.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -16,6 +17,12 @@ pub(crate) enum Cause {
     /// The Windows service manager refused.
     #[cfg(windows)]
     ServiceManager = 4,
+    /// The service gave up its start: a workload did not become ready.
+    NotReady = 5,
+    /// No daemon runs, or it does not answer.
+    NotRunning = 6,
+    /// The daemon did not do what was asked.
+    Refused = 7,
 }
 
 /// A failed command.
@@ -23,12 +30,22 @@ pub(crate) enum Cause {
 pub(crate) struct Failure {
     pub(crate) cause: Cause,
     message: String,
-    hint: &'static str,
+    hint: Cow<'static, str>,
 }
 
 impl Failure {
-    pub(crate) fn new(cause: Cause, message: impl Into<String>, hint: &'static str) -> Self {
-        Self { cause, message: message.into(), hint }
+    pub(crate) fn new(cause: Cause, message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self { cause, message: message.into(), hint: hint.into() }
+    }
+
+    /// What is wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The next step.
+    pub(crate) fn hint(&self) -> &str {
+        &self.hint
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {

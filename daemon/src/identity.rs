@@ -52,6 +52,10 @@ impl Identity {
         &self.version
     }
 
+    pub(crate) fn build(&self) -> Option<&str> {
+        self.build.as_deref()
+    }
+
     pub(crate) fn commit(&self) -> &str {
         &self.commit
     }

@@ -6,10 +6,13 @@
 mod backoff;
 mod command_line;
 mod config;
+pub mod control;
 mod failure;
 mod identity;
 mod log;
-mod state;
+mod machine;
+mod probe;
+pub mod state;
 mod supervisor;
 
 #[cfg(unix)]

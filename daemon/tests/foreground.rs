@@ -1,93 +1,15 @@
 //! `seaworthyd run` as a child process on Linux: what it logs, restarts, stops and tells systemd.
 #![cfg(unix)]
-#![expect(clippy::disallowed_methods, reason = "the tests start the program under test")]
 
-use std::io::{BufRead, BufReader};
+mod support;
+
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use serde_json::Value;
 
-/// No step of a test takes longer, on a slow machine or in an emulator.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The daemon while it runs; killed if the test ends early.
-struct Daemon {
-    child: Child,
-    lines: std::io::Lines<BufReader<ChildStderr>>,
-}
-
-impl Daemon {
-    fn run(config: &str, folder: &Path) -> Self {
-        let mut command = program();
-        command.arg("run").arg("--config").arg(write(folder, config));
-        Self::spawn(command)
-    }
-
-    fn spawn(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().expect("the daemon starts");
-        let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
-        Self { child, lines }
-    }
-
-    /// The next record of `event`.
-    fn wait_for(&mut self, event: &str) -> Value {
-        loop {
-            let record = self.next().unwrap_or_else(|| panic!("the log ended before {event}"));
-            if record["event"] == event {
-                return record;
-            }
-        }
-    }
-
-    fn next(&mut self) -> Option<Value> {
-        let line = self.lines.next()?.expect("UTF-8");
-        Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}")))
-    }
-
-    fn signal(&self, signal: Signal) {
-        rustix::process::kill_process(Pid::from_child(&self.child), signal).expect("the daemon runs");
-    }
-
-    /// Stops it; the records until its end, and its exit code.
-    fn stop(mut self) -> (Vec<Value>, Option<i32>) {
-        self.signal(Signal::TERM);
-        let records = std::iter::from_fn(|| self.next()).collect();
-        (records, self.child.wait().expect("it ends").code())
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_seaworthyd"))
-}
-
-fn write(folder: &Path, config: &str) -> std::path::PathBuf {
-    let path = folder.join("seaworthyd.toml");
-    std::fs::write(&path, config).expect("written");
-    path
-}
-
-fn workload(name: &str, script: &str) -> String {
-    format!("[[workloads]]\nname = \"{name}\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", '''{script}''']\n")
-}
-
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a temporary folder")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use support::{Daemon, PATIENCE, configure, folder, program, stderr, workload, write};
 
 #[test]
 fn each_line_is_an_object_and_a_stop_is_graceful() {
@@ -207,7 +129,13 @@ fn systemd_is_told() {
     let socket = UnixDatagram::bind(&path).expect("a socket");
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let mut command = program();
-    command.arg("run").env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000").env_remove("WATCHDOG_PID");
+    command
+        .arg("run")
+        .arg("--config")
+        .arg(configure(folder.path(), ""))
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "200000")
+        .env_remove("WATCHDOG_PID");
     let mut daemon = Daemon::spawn(command);
     assert_eq!(receive(&socket), "READY=1");
     assert_eq!(receive(&socket), "WATCHDOG=1");
@@ -249,7 +177,7 @@ fn the_version_is_one_json_object() {
 
 #[test]
 fn service_commands_say_that_systemd_does_it() {
-    for command in ["install", "uninstall", "start", "stop", "status"] {
+    for command in ["install", "uninstall", "start", "restart"] {
         let output = program().arg(command).output().expect("it runs");
         assert_eq!(output.status.code(), Some(2), "{command}");
         assert!(stderr(&output).contains("systemctl"), "{}", stderr(&output));

@@ -14,6 +14,12 @@ catalogue! {
     ControlRefused = 107, "control-refused", Warning, "a control does not fit the state; `state`, `refusal`";
     NotifyFailed = 108, "notify-failed", Warning, "systemd or the Windows service manager could not be told the state; `error`";
     Refused = 109, "refused", Error, "the service cannot run with its configuration; `error`";
+    NotReady = 110, "not-ready", Error, "the service gives up its start: the workloads named did not become ready";
+    Reloaded = 111, "reloaded", Info, "the configuration was read again; `new`, `changed` and `gone` workloads";
+    ReloadRefused = 112, "reload-refused", Error, "the new configuration is not valid and the old one stays; `error`";
+    ControlAsked = 113, "control-asked", AuditSuccess, "a client asks for a change; `peer`, `control`, `workload`";
+    ClientRefused = 114, "client-refused", AuditFailure, "a client may not control the daemon; `peer`";
+    ControlFailed = 115, "control-failed", Warning, "a client cannot be heard, or nobody can be; `error`";
     WorkloadStarted = 200, "workload-started", Info, "`workload`, `pid`";
     WorkloadExited = 201, "workload-exited", Info, "`workload`, `pid`, `uptime_ms`, and `exit_code` or `ended_by` (a signal)";
     WorkloadRestart = 202, "workload-restart", Warning, "it will be started again in `pause_ms`; `short_runs` in a row were short";
@@ -21,4 +27,9 @@ catalogue! {
     WorkloadStopAsked = 204, "workload-stop-asked", Info, "`workload`, `pid`";
     WorkloadKilled = 205, "workload-killed", Warning, "it did not stop in time and was ended with its tree; `workload`, `pid`";
     WorkloadOutput = 206, "workload-output", Info, "a line that a workload printed; `workload`, `stream`";
+    WorkloadReady = 207, "workload-ready", Info, "its readiness probe passed; `workload`";
+    WorkloadUnhealthy = 208, "workload-unhealthy", Warning, "it does not work any more and is started again; `workload`, `reason`";
+    WorkloadFailed = 209, "workload-failed", Error, "it does not run and will not be started again; `workload`, `last_end`";
+    WorkloadStopped = 210, "workload-stopped", Info, "it does not run, as wanted; `workload`";
+    WorkloadPaused = 211, "workload-paused", Info, "it runs on, and stays ended when it ends; `workload`";
 }

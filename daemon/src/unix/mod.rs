@@ -1,16 +1,20 @@
 //! Linux: signals; processes and systemd are in the files beside.
 
 mod process;
+pub(crate) mod socket;
 mod systemd;
 
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::command_line::Manage;
 use crate::config::Config;
+use crate::control::protocol::Answer;
+use crate::control::server;
 use crate::failure::{Cause, Failure};
 use crate::identity::NAME;
 use crate::log::Log;
@@ -21,15 +25,21 @@ pub(crate) use process::Process;
 use systemd::Systemd;
 
 /// Supervises until SIGTERM or SIGINT.
-pub(crate) fn run_in_foreground(config: Config) -> Result<(), Failure> {
+pub(crate) fn run_in_foreground(config: Config, source: Option<PathBuf>) -> Result<(), Failure> {
     let log = open_log(&config)?;
     let (sender, inbox) = mpsc::channel();
     forward_signals(sender.clone())?;
-    Supervisor::new(config, log, &mut Systemd, (sender, inbox)).run()
+    let clients = server::listen(&config.control, &sender, &log)?;
+    let ended = Supervisor::new(config, source, log, &mut Systemd, (sender, inbox)).run();
+    clients.wait();
+    ended
 }
 
 /// Refused: `--service` is how the Windows service manager starts the daemon.
-pub(crate) fn run_as_service(_config: Result<Config, Failure>) -> Result<(), Failure> {
+pub(crate) fn run_as_service(
+    _config: Result<Config, Failure>,
+    _source: Option<PathBuf>,
+) -> Result<(), Failure> {
     let message = "run --service is for the Windows service manager";
     Err(Failure::new(Cause::Usage, message, "use: seaworthyd run (the systemd unit does)"))
 }
@@ -42,15 +52,20 @@ pub(crate) fn manage(what: Manage) -> Result<String, Failure> {
             "copy seaworthyd.service to /etc/systemd/system, then: systemctl enable --now seaworthyd",
         ),
         Manage::Uninstall => ("uninstall", "systemctl disable --now seaworthyd"),
-        Manage::Start => ("start", "systemctl start seaworthyd"),
-        Manage::Stop => ("stop", "systemctl stop seaworthyd"),
-        Manage::Status => ("status", "systemctl status seaworthyd"),
     };
-    Err(Failure::new(
-        Cause::Usage,
-        format!("{name} is not done here: systemd manages {NAME} on this system"),
-        hint,
-    ))
+    let message = format!("{name} is not done here: systemd manages {NAME} on this system");
+    Err(Failure::new(Cause::Usage, message, hint))
+}
+
+/// The service's own controls that do not go to the running daemon.
+pub(crate) fn control_service(control: Control) -> Option<Result<Answer, Failure>> {
+    let hint = match control {
+        Control::Start => "systemctl start seaworthyd, or: seaworthyd run",
+        Control::Restart => "systemctl restart seaworthyd",
+        _ => return None,
+    };
+    let message = format!("{} is not done here: systemd manages {NAME} on this system", control.name());
+    Some(Err(Failure::new(Cause::Usage, message, hint)))
 }
 
 fn open_log(config: &Config) -> Result<Log, Failure> {
@@ -62,13 +77,18 @@ fn open_log(config: &Config) -> Result<Log, Failure> {
 }
 
 fn forward_signals(sender: Sender<Message>) -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|error| {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]).map_err(|error| {
         let message = format!("cannot listen for signals: {error}");
         Failure::new(Cause::System, message, "raise the limit of open files")
     })?;
     thread::spawn(move || {
-        for _ in signals.forever() {
-            if sender.send(Message::Control(Control::Stop)).is_err() {
+        for signal in signals.forever() {
+            let message = match signal {
+                SIGHUP => Message::Control(Control::Reload),
+                SIGUSR1 => Message::Reopen,
+                _ => Message::Control(Control::Stop),
+            };
+            if sender.send(message).is_err() {
                 return;
             }
         }

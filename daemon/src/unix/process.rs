@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 
+use crate::config::ReloadSignal;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 /// A workload's process, leader of a process group of its own.
@@ -54,6 +55,16 @@ impl Process {
         rustix::process::kill_process_group(self.group, Signal::TERM)?;
         rustix::process::kill_process_group(self.group, Signal::CONT)?;
         Ok(())
+    }
+
+    /// Sends the workload's own signal for a reload to its first process.
+    pub(crate) fn signal(&self, signal: ReloadSignal) -> io::Result<()> {
+        let signal = match signal {
+            ReloadSignal::Hup => Signal::HUP,
+            ReloadSignal::Usr1 => Signal::USR1,
+            ReloadSignal::Usr2 => Signal::USR2,
+        };
+        Ok(rustix::process::kill_process(self.group, signal)?)
     }
 
     /// Ends the whole group.

@@ -23,6 +23,11 @@ impl Host for Systemd {
         }
     }
 
+    fn reloading(&mut self) -> io::Result<()> {
+        // The time tells systemd which of two reloads a READY=1 ends (sd_notify(3)).
+        sd_notify::notify(&[NotifyState::Reloading, NotifyState::monotonic_usec_now()?])
+    }
+
     fn pulse(&self) -> Option<Duration> {
         // Half of it is systemd's own advice (sd_watchdog_enabled(3)).
         sd_notify::watchdog_enabled().map(|limit| limit / 2)

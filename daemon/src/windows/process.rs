@@ -25,6 +25,8 @@ use windows_sys::Win32::System::Threading::{
     WaitForSingleObject,
 };
 
+use crate::config::ReloadSignal;
+
 /// The exit code of a workload whose tree was ended.
 const KILLED: u32 = 137;
 
@@ -78,6 +80,11 @@ impl Process {
     pub(crate) fn ask_to_stop(&mut self) -> io::Result<()> {
         // SAFETY: takes two numbers; the process is its group's leader (CREATE_NEW_PROCESS_GROUP).
         check(unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, self.child.id()) })
+    }
+
+    /// Windows has no signals.
+    pub(crate) fn signal(&self, _signal: ReloadSignal) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Ends every process of the job.

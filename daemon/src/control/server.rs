@@ -1,0 +1,176 @@
+//! The daemon's side of the control channel: hears clients, lets the supervisor decide, and answers.
+
+use std::io;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::protocol::{self, Answer, Refused, RefusedKind, Request};
+use crate::config::ControlSettings;
+use crate::failure::{Cause, Failure};
+use crate::log::{Event, Log, Value};
+use crate::os::socket::{self, Listener, Stream};
+use crate::supervisor::Message;
+
+/// More clients than these are turned away.
+const MOST_CLIENTS: usize = 32;
+/// How long a client may take to ask, or to take its answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long clients may take to hear that the daemon has stopped.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// A client's thread reads one line and waits; bytes.
+const STACK: usize = 128 * 1024;
+
+/// Listens where `settings` say, or where the system has a place for it.
+pub(crate) fn listen(
+    settings: &ControlSettings,
+    sender: &Sender<Message>,
+    log: &Log,
+) -> Result<Clients, Failure> {
+    let path = settings.path.clone().unwrap_or_else(socket::default_path);
+    match Listener::bind(&path, settings.group)
+        .and_then(|listener| serve(listener, sender.clone(), log.clone()))
+    {
+        Ok(clients) => Ok(clients),
+        // Who chose the path needs it; a default that does not fit must not keep workloads down.
+        Err(error) if settings.path.is_some() => {
+            let message = format!("cannot listen for commands at {}: {error}", path.display());
+            Err(Failure::new(Cause::System, message, "set control.path to a place of this daemon's own"))
+        }
+        Err(error) => {
+            let fields = [
+                ("path", Value::Text(path.display().to_string())),
+                ("error", Value::Text(error.to_string())),
+            ];
+            log.write(Event::ControlFailed, "nobody can ask this daemon for anything", &fields);
+            Ok(Clients::default())
+        }
+    }
+}
+
+/// Hears clients of `listener` until the program ends.
+fn serve(listener: Listener, sender: Sender<Message>, log: Log) -> io::Result<Clients> {
+    let clients = Clients::default();
+    let served = clients.clone();
+    thread::Builder::new().name("control".to_owned()).stack_size(STACK).spawn(move || {
+        loop {
+            match listener.accept() {
+                Ok(stream) => hear(stream, &clients, &sender, &log),
+                // Out of descriptors, or a client that left before it was heard.
+                Err(error) => {
+                    log.write(
+                        Event::ControlFailed,
+                        "a client cannot be heard",
+                        &[("error", Value::Text(error.to_string()))],
+                    );
+                    thread::sleep(Duration::from_millis(100));
+                }
+            }
+        }
+    })?;
+    Ok(served)
+}
+
+fn hear(stream: Stream, clients: &Clients, sender: &Sender<Message>, log: &Log) {
+    let seat = Seat::take(clients);
+    let (sender, log) = (sender.clone(), log.clone());
+    let heard = thread::Builder::new().name("client".to_owned()).stack_size(STACK).spawn(move || {
+        let answer = match stream.set_timeout(Some(PATIENCE)) {
+            Ok(()) => decide(&stream, seat.is_some(), &sender, &log),
+            Err(error) => Err(error),
+        };
+        // A client that does not wait for its answer does not get it.
+        if let Ok(answer) = answer {
+            let _ = protocol::write(&stream, &answer);
+        }
+        drop(seat);
+    });
+    // Without a thread the client sees its connection end.
+    drop(heard);
+}
+
+fn decide(stream: &Stream, has_seat: bool, sender: &Sender<Message>, log: &Log) -> io::Result<Answer> {
+    let peer = stream.peer()?;
+    // Heard before it is refused: a client whose words nobody read loses the answer to them.
+    let request = protocol::read(stream);
+    let refuse = |kind, message: String, next: &str| Ok(Answer::Refused(Refused::new(kind, message, next)));
+    if !peer.is_permitted {
+        let fields = [("peer", Value::Text(peer.description.clone()))];
+        log.write(Event::ClientRefused, "a client may not control the daemon", &fields);
+        return refuse(
+            RefusedKind::NotPermitted,
+            format!("{} may not control the daemon", peer.description),
+            "ask as the daemon's user, or as root",
+        );
+    }
+    if !has_seat {
+        return refuse(
+            RefusedKind::TooMany,
+            format!("{MOST_CLIENTS} clients are being served"),
+            "ask again in a moment",
+        );
+    }
+    let request: Request = match request {
+        Ok(request) => request,
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return refuse(RefusedKind::BadRequest, error.to_string(), "use seaworthyd of the same version");
+        }
+        Err(error) => return Err(error),
+    };
+    if let Request::Control { control, workload } = &request {
+        let mut fields = vec![
+            ("peer", Value::Text(peer.description)),
+            ("control", Value::Text(control.name().to_owned())),
+        ];
+        fields.extend(workload.clone().map(|name| ("workload", Value::Text(name))));
+        log.write(Event::ControlAsked, "a client asks for a change", &fields);
+    }
+    let (reply, answers) = mpsc::channel();
+    sender.send(Message::Request { request, reply }).map_err(io::Error::other)?;
+    // The supervisor answers each request, at the deadline of a pending change at the latest, or ends.
+    answers.recv().map_err(io::Error::other)
+}
+
+/// The clients that are being served.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Clients(Arc<(Mutex<usize>, Condvar)>);
+
+impl Clients {
+    /// Waits until each has its answer, if that is soon: whoever asked for the stop wants to hear that it is done.
+    pub(crate) fn wait(&self) {
+        let (count, changed) = &*self.0;
+        let count = count.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = changed.wait_timeout_while(count, LAST_ANSWERS, |count| *count > 0);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut usize) -> bool) -> bool {
+        let (count, changed) = &*self.0;
+        let outcome = change(&mut count.lock().unwrap_or_else(PoisonError::into_inner));
+        changed.notify_all();
+        outcome
+    }
+}
+
+/// One of them.
+struct Seat(Clients);
+
+impl Seat {
+    fn take(clients: &Clients) -> Option<Self> {
+        let is_free = |count: &mut usize| {
+            let is_free = *count < MOST_CLIENTS;
+            *count += usize::from(is_free);
+            is_free
+        };
+        clients.change(is_free).then(|| Self(clients.clone()))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.change(|count| {
+            *count -= 1;
+            true
+        });
+    }
+}

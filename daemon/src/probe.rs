@@ -1,0 +1,149 @@
+//! Asking a workload whether it is ready, or still works: by a program, a connection or an HTTP status.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::config::Probe;
+use crate::os::Process;
+use crate::supervisor::Message;
+
+/// How soon a workload that is not ready yet is asked again: a restart should not last longer than the workload needs.
+const FIRST_INTERVAL: Duration = Duration::from_millis(20);
+/// A probe's thread connects and reads a little; bytes.
+const STACK: usize = 128 * 1024;
+
+/// What a probe's answer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It is asked until it passes once.
+    Readiness,
+    /// It is asked until it fails too often in a row.
+    Liveness,
+}
+
+/// Asks for as long as it is kept.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    /// Never sent to: its end tells the thread to end.
+    _end: Sender<()>,
+}
+
+/// Asks `probe` about run number `run` until the [`Asking`] is dropped or the answer is final, which is sent as a message.
+pub(crate) fn ask(probe: Probe, purpose: Purpose, run: u64, sender: Sender<Message>) -> io::Result<Asking> {
+    let (end, ended) = mpsc::channel();
+    let thread = thread::Builder::new().name("probe".to_owned()).stack_size(STACK);
+    thread.spawn(move || {
+        let interval = Duration::from_secs(probe.interval_seconds);
+        let mut pause = match purpose {
+            Purpose::Readiness => FIRST_INTERVAL,
+            Purpose::Liveness => interval,
+        };
+        let mut failures = 0;
+        // The first question to something that has just been started is early enough after the first pause.
+        while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+            let answer = once(&probe);
+            failures = if answer.is_ok() { 0 } else { failures + 1 };
+            let verdict = match (purpose, answer) {
+                (Purpose::Readiness, Ok(())) => Ok(()),
+                (Purpose::Liveness, Err(error)) if failures >= probe.failures => Err(error.to_string()),
+                _ => {
+                    pause = if purpose == Purpose::Readiness { (pause * 2).min(interval) } else { interval };
+                    continue;
+                }
+            };
+            let _ = sender.send(Message::Probed { run, verdict });
+            return;
+        }
+    })?;
+    Ok(Asking { _end: end })
+}
+
+fn once(probe: &Probe) -> io::Result<()> {
+    let timeout = Duration::from_secs(probe.timeout_seconds);
+    match (&probe.exec, &probe.tcp, &probe.http) {
+        (Some(words), _, _) => exec(words, timeout),
+        (_, Some(address), _) => connect(address, timeout).map(drop),
+        (_, _, Some(url)) => http(url, timeout),
+        _ => Err(io::Error::other("no question")),
+    }
+}
+
+fn exec(words: &[String], timeout: Duration) -> io::Result<()> {
+    let (command, args) = words.split_first().ok_or_else(|| io::Error::other("no program"))?;
+    let mut process = Process::spawn(Path::new(command), args)?;
+    // What it prints is nobody's; closed pipes would kill it for printing, so they are read.
+    let (stdout, stderr) = process.take_output();
+    let swallow = |output: Option<Box<dyn Read + Send>>| {
+        if let Some(mut output) = output {
+            let _ = thread::Builder::new()
+                .stack_size(STACK)
+                .spawn(move || io::copy(&mut output, &mut io::sink()).ok());
+        }
+    };
+    swallow(stdout.map(|output| Box::new(output) as _));
+    swallow(stderr.map(|output| Box::new(output) as _));
+    let (ended, end) = mpsc::channel();
+    let wait = process.waiter();
+    thread::Builder::new().stack_size(STACK).spawn(move || {
+        wait();
+        let _ = ended.send(());
+    })?;
+    let in_time = end.recv_timeout(timeout).is_ok();
+    process.kill_tree();
+    let status = process.reap()?;
+    match (in_time, status.success()) {
+        (true, true) => Ok(()),
+        (true, false) => Err(io::Error::other(format!("{command} ended with {status}"))),
+        (false, _) => Err(io::Error::other(format!("{command} took longer than {} s", timeout.as_secs()))),
+    }
+}
+
+fn connect(address: &str, timeout: Duration) -> io::Result<TcpStream> {
+    let mut last = io::Error::other(format!("{address} has no address"));
+    for address in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, timeout) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// The status line of a GET (RFC 9112, section 4) must say 200 to 399.
+fn http(url: &str, timeout: Duration) -> io::Result<()> {
+    let bad = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+    let rest =
+        url.strip_prefix("http://").ok_or_else(|| bad(format!("{url} does not start with http://")))?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let path = if path.is_empty() { "/" } else { path };
+    let address = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+    let deadline = Instant::now() + timeout;
+    let mut stream = connect(&address, timeout)?;
+    stream.set_write_timeout(Some(timeout))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n")?;
+    let mut head = Vec::new();
+    while !head.contains(&b'\n') && head.len() < 256 {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let mut buffer = [0; 64];
+        match stream.read(&mut buffer)? {
+            0 => break,
+            count => head.extend_from_slice(&buffer[..count]),
+        }
+    }
+    let line = String::from_utf8_lossy(&head);
+    let status =
+        line.split(' ').nth(1).and_then(|code| code.get(..3)).and_then(|code| code.parse::<u16>().ok());
+    match status {
+        Some(200..=399) => Ok(()),
+        Some(code) => Err(bad(format!("{url} answers {code}"))),
+        None => Err(bad(format!("{url} answers no HTTP"))),
+    }
+}

@@ -1,0 +1,328 @@
+//! The loop that keeps workloads alive. It sleeps until a message or the next due moment; nothing is polled.
+
+mod reload;
+mod requests;
+mod slot;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::control::protocol::{Answer, Request};
+use crate::failure::{Cause, Failure};
+use crate::identity::Identity;
+use crate::log::{Event, Log, Value};
+use crate::machine::{Input, KILL_GRACE};
+use crate::state::{Control, Refusal, State, Step};
+
+use requests::Waiter;
+use slot::{Shared, Slot};
+
+/// How long to wait for the last output of workloads that have ended.
+const OUTPUT_GRACE: Duration = Duration::from_millis(500);
+/// What a workload's own deadlines may take together with its kill, before the service takes a start for failed.
+const START_GRACE: Duration = Duration::from_secs(5);
+
+/// Whoever started the daemon, and wants to know how it fares: systemd, the Windows service manager, or nobody.
+pub(crate) trait Host {
+    /// The service is now in `state`; a pending one may take up to `patience`.
+    fn report(&mut self, state: State, patience: Duration) -> io::Result<()>;
+    /// The service reads its configuration again; a [`Host::report`] of the state follows.
+    fn reloading(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    /// How often [`Host::alive`] wants to be called, at the least.
+    fn pulse(&self) -> Option<Duration>;
+    /// The loop went round.
+    fn alive(&mut self) -> io::Result<()>;
+}
+
+/// What wakes the loop.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// From a signal or a service manager.
+    Control(Control),
+    /// From a client, which waits for the answer.
+    Request { request: Request, reply: Sender<Answer> },
+    /// The log file was moved away.
+    Reopen,
+    /// The process of a run has ended and waits to be reaped.
+    Exited { run: u64 },
+    /// A probe's verdict on a run: it is ready, or it is not well because of this.
+    Probed { run: u64, verdict: Result<(), String> },
+}
+
+/// The daemon while it runs.
+pub(crate) struct Supervisor<'a> {
+    host: &'a mut dyn Host,
+    /// The file that a reload reads.
+    source: Option<PathBuf>,
+    shared: Shared,
+    inbox: Receiver<Message>,
+    /// Held by each thread that reads output: disconnected when the last has ended.
+    output_ended: Receiver<()>,
+    begun: Instant,
+    state: State,
+    slots: Vec<Slot>,
+    waiters: Vec<Waiter>,
+    /// When a pending state of the service ends.
+    deadline: Option<Instant>,
+    /// Why the service ends by itself.
+    failure: Option<Failure>,
+    heartbeat: Duration,
+    stop_deadline: Duration,
+    last_run: u64,
+}
+
+impl<'a> Supervisor<'a> {
+    /// For `config`, which was read from `source`.
+    pub(crate) fn new(
+        config: Config,
+        source: Option<PathBuf>,
+        log: Log,
+        host: &'a mut dyn Host,
+        (sender, inbox): (Sender<Message>, Receiver<Message>),
+    ) -> Self {
+        let (reader, output_ended) = mpsc::channel();
+        let (heartbeat, stop_deadline) = (config.heartbeat(), config.stop_deadline());
+        let slots = config.workloads.into_iter().map(|workload| Slot::new(workload, stop_deadline)).collect();
+        Self {
+            host,
+            source,
+            shared: Shared { log, sender, reader },
+            inbox,
+            output_ended,
+            begun: Instant::now(),
+            state: State::Stopped,
+            slots,
+            waiters: Vec::new(),
+            deadline: None,
+            failure: None,
+            heartbeat,
+            stop_deadline,
+            last_run: 0,
+        }
+    }
+
+    /// Runs until stopped. The host learns `Stopped` last, when every workload is gone and the log is written: after it
+    /// a service manager may end the process at once.
+    pub(crate) fn run(mut self) -> Result<(), Failure> {
+        let identity = Identity::of_this_program();
+        let fields = [
+            ("pid", Value::Number(i64::from(std::process::id()))),
+            ("version", Value::Text(identity.version().to_owned())),
+            ("commit", Value::Text(identity.commit().to_owned())),
+            ("workloads", Value::Number(self.slots.len() as i64)),
+        ];
+        self.shared.log.write(Event::Starting, "starting", &fields);
+        self.start();
+        let mut next_heartbeat = Instant::now() + self.heartbeat;
+        while !self.is_over() {
+            self.wait(next_heartbeat);
+            self.tell(|host| host.alive());
+            let now = Instant::now();
+            if now >= next_heartbeat {
+                self.beat();
+                next_heartbeat = now + self.heartbeat;
+            }
+            self.settle(now);
+        }
+        self.end()
+    }
+
+    fn start(&mut self) {
+        let probed = self.slots.iter().filter(|slot| slot.is_probed());
+        let patience = probed.map(Slot::patience).max().unwrap_or_default() + START_GRACE;
+        self.enter(State::StartPending, patience);
+        for index in 0..self.slots.len() {
+            let _ = self.drive(index, Input::Control(Control::Start));
+        }
+        self.settle(Instant::now());
+    }
+
+    fn wait(&mut self, next_heartbeat: Instant) {
+        let now = Instant::now();
+        let deadlines = self.slots.iter().filter_map(|slot| slot.machine.deadline());
+        let pulse = self.host.pulse().map(|pulse| now + pulse);
+        let wake = deadlines.chain(pulse).chain(self.deadline).fold(next_heartbeat, Instant::min);
+        match self.inbox.recv_timeout(wake.saturating_duration_since(now)) {
+            Ok(message) => self.hear(message),
+            // Never disconnected: this struct holds a sender.
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+        }
+    }
+
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Control(control) => {
+                if let Err(refusal) = self.obey(control) {
+                    let fields = [("state", text(self.state.name())), ("refusal", text(refusal.name()))];
+                    let message = format!("{} is not possible now", control.name());
+                    self.shared.log.write(Event::ControlRefused, &message, &fields);
+                }
+            }
+            Message::Request { request, reply } => self.answer(request, reply),
+            Message::Reopen => self.reopen(),
+            Message::Exited { run } => {
+                if let Some(index) = self.slot_of(run) {
+                    let success = self.slots[index].reap(&self.shared);
+                    let _ = self.drive(index, Input::Exited { success });
+                }
+            }
+            Message::Probed { run, verdict } => {
+                if let Some(index) = self.slot_of(run) {
+                    let input = self.slots[index].judged(verdict, &self.shared);
+                    let _ = self.drive(index, input);
+                }
+            }
+        }
+    }
+
+    fn slot_of(&self, run: u64) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.run() == Some(run))
+    }
+
+    /// Gives `input` to a workload's machine and does what that asks for.
+    fn drive(&mut self, index: usize, input: Input) -> Result<Step, Refusal> {
+        // Only a new start uses it up; a number that is never used does no harm.
+        self.last_run += 1;
+        self.slots[index].drive(input, self.last_run, &self.shared)
+    }
+
+    /// Does what is asked of the service as a whole.
+    fn obey(&mut self, control: Control) -> Result<Step, Refusal> {
+        // The service that runs cannot start itself again; whoever asks ends it and starts it.
+        let step = self.state.after(control)?;
+        let patience = self.stop_deadline + KILL_GRACE;
+        match step {
+            Step::To(State::StopPending) => {
+                self.enter(State::StopPending, patience);
+                self.drive_all(Control::Stop);
+            }
+            Step::To(State::PausePending) => {
+                self.enter(State::PausePending, patience);
+                self.drive_all(Control::Pause);
+            }
+            Step::To(State::ContinuePending) => {
+                self.enter(State::ContinuePending, patience);
+                self.drive_all(Control::Continue);
+            }
+            Step::To(_) | Step::Already => {}
+            Step::Stay => {
+                // What was wrong with it is in the log.
+                let _ = self.reload();
+            }
+        }
+        Ok(step)
+    }
+
+    fn drive_all(&mut self, control: Control) {
+        for index in 0..self.slots.len() {
+            // One that stands still anyway refuses.
+            let _ = self.drive(index, Input::Control(control));
+        }
+    }
+
+    /// Does what is due, and ends the service's pending state when that is over.
+    fn settle(&mut self, now: Instant) {
+        for index in 0..self.slots.len() {
+            let is_due = self.slots[index].machine.deadline().is_some_and(|deadline| deadline <= now);
+            // While the service is paused, what has ended stays ended: its machine is paused too.
+            if is_due {
+                let _ = self.drive(index, Input::Time);
+            }
+        }
+        self.slots.retain(|slot| !slot.is_removed || slot.machine.has_process());
+        match self.state {
+            State::StartPending if self.is_ready() => self.enter(State::Running, Duration::ZERO),
+            State::StartPending if self.deadline.is_some_and(|deadline| deadline <= now) => self.give_up(),
+            State::PausePending => self.enter(State::Paused, Duration::ZERO),
+            State::ContinuePending => self.enter(State::Running, Duration::ZERO),
+            _ => {}
+        }
+        self.answer_waiters();
+    }
+
+    /// Whether each workload that has a readiness probe has passed it.
+    fn is_ready(&self) -> bool {
+        self.slots.iter().all(|slot| !slot.is_probed() || slot.machine.state() == State::Running)
+    }
+
+    fn give_up(&mut self) {
+        let late: Vec<_> = self
+            .slots
+            .iter()
+            .filter(|slot| slot.is_probed() && slot.machine.state() != State::Running)
+            .map(|slot| slot.workload.name())
+            .collect();
+        let message = format!("not ready in time: {}", late.join(", "));
+        self.shared.log.write(Event::NotReady, &message, &[]);
+        self.failure = Some(Failure::new(
+            Cause::NotReady,
+            message,
+            "look for its records in the log; a longer start_seconds helps a slow one",
+        ));
+        let _ = self.obey(Control::Stop);
+    }
+
+    fn is_over(&self) -> bool {
+        let is_settled = |slot: &Slot| !slot.machine.state().is_pending();
+        self.state == State::StopPending && self.slots.iter().all(is_settled)
+    }
+
+    fn end(mut self) -> Result<(), Failure> {
+        let Shared { log, sender, reader } = self.shared.clone();
+        self.shared.reader = mpsc::channel().0;
+        drop((reader, sender));
+        let _ = self.output_ended.recv_timeout(OUTPUT_GRACE);
+        let left = self.slots.iter().filter(|slot| slot.machine.has_process()).count();
+        self.state = State::Stopped;
+        self.answer_waiters();
+        log.finish(Event::Stopped, "stopped", &[("workloads_left", Value::Number(left as i64))]);
+        // The log has ended; there is nobody left to tell.
+        let _ = self.host.report(self.state, Duration::ZERO);
+        if left > 0 {
+            let message = format!("{left} workload(s) did not end even when killed");
+            return Err(Failure::new(Cause::System, message, "look for processes in uninterruptible sleep"));
+        }
+        self.failure.map_or(Ok(()), Err)
+    }
+
+    fn reopen(&mut self) {
+        // Until the log can be told otherwise it is opened for appending, once.
+        self.shared.log.write(Event::ControlRefused, "the log cannot be opened again", &[]);
+    }
+
+    fn beat(&self) {
+        let running = self.slots.iter().filter(|slot| slot.machine.has_process()).count();
+        let fields = [("state", text(self.state.name())), ("running", Value::Number(running as i64))];
+        self.shared.log.write(Event::Heartbeat, "alive", &fields);
+    }
+
+    fn enter(&mut self, state: State, patience: Duration) {
+        let before = std::mem::replace(&mut self.state, state);
+        self.deadline = state.is_pending().then(|| Instant::now() + patience);
+        let log = &self.shared.log;
+        match (before, state) {
+            (State::StartPending, State::Running) => log.write(Event::Ready, "ready", &[]),
+            (State::ContinuePending, State::Running) => log.write(Event::Continued, "continued", &[]),
+            (_, State::Paused) => log.write(Event::Paused, "paused: ended workloads stay ended", &[]),
+            (_, State::StopPending) => log.write(Event::Stopping, "stopping", &[]),
+            _ => {}
+        }
+        self.tell(|host| host.report(state, patience));
+    }
+
+    fn tell(&mut self, tell: impl FnOnce(&mut dyn Host) -> io::Result<()>) {
+        if let Err(error) = tell(self.host) {
+            let fields = [("error", Value::Text(error.to_string()))];
+            self.shared.log.write(Event::NotifyFailed, "the service manager cannot be told", &fields);
+        }
+    }
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}

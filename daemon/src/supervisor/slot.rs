@@ -1,0 +1,276 @@
+//! One workload as it is: its machine, its process if it has one, and the threads around it.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::{BufRead, BufReader, Read};
+use std::process::ExitStatus;
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Message, text};
+use crate::config::{Probe, Workload};
+use crate::log::{Event, Log, Value};
+use crate::machine::{Action, Input, Machine};
+use crate::os::Process;
+use crate::probe::{self, Asking, Purpose};
+use crate::state::{Control, Refusal, State, Step};
+
+/// A longer line of a workload's output becomes several records. Bytes.
+const LONGEST_LINE: u64 = 8 * 1024;
+/// The threads around a process read lines or wait; bytes.
+const STACK: usize = 128 * 1024;
+
+/// What every workload needs of the supervisor.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) log: Log,
+    /// The supervisor's own inbox.
+    pub(super) sender: Sender<Message>,
+    /// Held by each thread that reads output.
+    pub(super) reader: Sender<()>,
+}
+
+/// A workload.
+pub(super) struct Slot {
+    pub(super) workload: Workload,
+    pub(super) machine: Machine,
+    /// It is no longer configured, and goes when its process has.
+    pub(super) is_removed: bool,
+    pub(super) starts: u64,
+    pub(super) last_end: Option<String>,
+    run: Option<Run>,
+}
+
+/// A process of a workload, from its start to its end.
+struct Run {
+    number: u64,
+    process: Process,
+    started: Instant,
+    /// Ends when the run does.
+    _probes: Vec<Asking>,
+}
+
+impl Slot {
+    pub(super) fn new(workload: Workload, stop: Duration) -> Self {
+        let machine = Machine::new(workload.policy(stop), Instant::now());
+        Self { workload, machine, is_removed: false, starts: 0, last_end: None, run: None }
+    }
+
+    pub(super) fn is_probed(&self) -> bool {
+        self.workload.readiness.is_some()
+    }
+
+    /// How long its start may take.
+    pub(super) fn patience(&self) -> Duration {
+        self.workload.policy(Duration::ZERO).start
+    }
+
+    pub(super) fn run(&self) -> Option<u64> {
+        self.run.as_ref().map(|run| run.number)
+    }
+
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.run.as_ref().map(|run| run.process.id())
+    }
+
+    pub(super) fn uptime(&self) -> Option<Duration> {
+        self.run.as_ref().map(|run| run.started.elapsed())
+    }
+
+    /// Gives `input` to the machine and does what it asks for; a process that starts becomes run `number`.
+    pub(super) fn drive(&mut self, input: Input, number: u64, shared: &Shared) -> Result<Step, Refusal> {
+        let now = Instant::now();
+        let random = RandomState::new().hash_one(number) as u32;
+        let before = self.machine.state();
+        let (step, action) = self.machine.take(input, now, random)?;
+        if self.machine.state() != before {
+            self.tell_state(before, shared, now);
+        }
+        match action {
+            Some(Action::Spawn) => self.spawn(number, shared),
+            Some(Action::AskToStop) => self.ask_to_stop(shared),
+            Some(Action::Kill) => self.kill("did not stop in time: ended with its tree", shared),
+            None => {}
+        }
+        Ok(step)
+    }
+
+    fn tell_state(&self, before: State, shared: &Shared, now: Instant) {
+        let mut fields = vec![("workload", text(self.workload.name()))];
+        let (event, message) = match self.machine.state() {
+            State::Backoff => {
+                let pause = self.machine.deadline().map(|due| due.saturating_duration_since(now));
+                fields.push(("pause_ms", Value::Number(milliseconds(pause.unwrap_or_default()))));
+                fields.push(("short_runs", Value::Number(i64::from(self.machine.short_runs()))));
+                (Event::WorkloadRestart, "workload will be started again")
+            }
+            State::Running if before == State::StartPending && self.is_probed() => {
+                (Event::WorkloadReady, "workload is ready")
+            }
+            State::Failed => {
+                fields.extend(self.last_end.clone().map(|end| ("last_end", Value::Text(end))));
+                (Event::WorkloadFailed, "workload does not run, and will not be started again")
+            }
+            State::Stopped => (Event::WorkloadStopped, "workload is stopped"),
+            State::Paused => (Event::WorkloadPaused, "workload is paused"),
+            _ => return,
+        };
+        shared.log.write(event, message, &fields);
+    }
+
+    fn spawn(&mut self, number: u64, shared: &Shared) {
+        self.starts += 1;
+        let started = Instant::now();
+        let outcome = match Process::spawn(self.workload.command(), &self.workload.args) {
+            Ok(process) => {
+                self.begin(Run { number, process, started, _probes: Vec::new() }, shared);
+                Input::Spawned
+            }
+            Err(error) => {
+                let fields = [
+                    ("workload", text(self.workload.name())),
+                    ("command", Value::Text(self.workload.command().display().to_string())),
+                    ("error", Value::Text(error.to_string())),
+                ];
+                shared.log.write(Event::WorkloadStartFailed, "workload cannot be started", &fields);
+                self.last_end = Some(format!("cannot be started: {error}"));
+                Input::SpawnFailed
+            }
+        };
+        // Neither asks for another start, nor is refused.
+        let _ = self.drive(outcome, number, shared);
+    }
+
+    fn begin(&mut self, mut run: Run, shared: &Shared) {
+        let name = self.workload.name();
+        let fields = [("workload", text(name)), ("pid", Value::Number(i64::from(run.process.id())))];
+        shared.log.write(Event::WorkloadStarted, "workload started", &fields);
+        let (stdout, stderr) = run.process.take_output();
+        capture(name, "stdout", stdout, shared);
+        capture(name, "stderr", stderr, shared);
+        let (wait, sender, number) = (run.process.waiter(), shared.sender.clone(), run.number);
+        let waiting = thread::Builder::new().stack_size(STACK).spawn(move || {
+            wait();
+            let _ = sender.send(Message::Exited { run: number });
+        });
+        if let Err(error) = waiting {
+            // Nobody would notice its end: it must not run on.
+            run.process.kill_tree();
+            self.last_end = Some(format!("cannot be watched: {error}"));
+            let _ = shared.sender.send(Message::Exited { run: number });
+        }
+        if let Some(probe) = &self.workload.readiness {
+            run.ask(probe.as_ref(), Purpose::Readiness, shared);
+        }
+        if let Some(probe) = &self.workload.liveness {
+            run.ask(probe.as_ref(), Purpose::Liveness, shared);
+        }
+        self.run = Some(run);
+    }
+
+    fn ask_to_stop(&mut self, shared: &Shared) {
+        let Some(run) = &mut self.run else { return };
+        if run.process.ask_to_stop().is_err() {
+            return self.kill("workload cannot be asked to stop: ended with its tree", shared);
+        }
+        let fields = [("workload", text(self.workload.name())), ("pid", run.pid())];
+        shared.log.write(Event::WorkloadStopAsked, "workload asked to stop", &fields);
+    }
+
+    fn kill(&mut self, message: &str, shared: &Shared) {
+        let Some(run) = &mut self.run else { return };
+        run.process.kill_tree();
+        let fields = [("workload", text(self.workload.name())), ("pid", run.pid())];
+        shared.log.write(Event::WorkloadKilled, message, &fields);
+    }
+
+    /// Takes leave of the process that has ended; whether it succeeded.
+    pub(super) fn reap(&mut self, shared: &Shared) -> bool {
+        let Some(mut run) = self.run.take() else { return false };
+        // What it leaves behind would run beside its successor.
+        run.process.kill_tree();
+        let status = run.process.reap();
+        let mut fields = vec![
+            ("workload", text(self.workload.name())),
+            ("pid", run.pid()),
+            ("uptime_ms", Value::Number(milliseconds(run.started.elapsed()))),
+        ];
+        fields.push(status.as_ref().map_or_else(|error| ("error", text(&error.to_string())), describe));
+        shared.log.write(Event::WorkloadExited, "workload ended", &fields);
+        let unwell = self.last_end.take().filter(|_| self.machine.state() == State::StopPending);
+        self.last_end =
+            unwell.or_else(|| Some(status.as_ref().map_or_else(ToString::to_string, ToString::to_string)));
+        status.is_ok_and(|status| status.success())
+    }
+
+    /// What a probe's verdict is to the machine.
+    pub(super) fn judged(&mut self, verdict: Result<(), String>, shared: &Shared) -> Input {
+        let Err(why) = verdict else { return Input::Ready };
+        let fields = [("workload", text(self.workload.name())), ("reason", text(&why))];
+        shared.log.write(Event::WorkloadUnhealthy, "workload is not well", &fields);
+        self.last_end = Some(format!("not well: {why}"));
+        Input::Unhealthy
+    }
+
+    /// Makes the workload read its own configuration again; `false` if none of its signals is for that.
+    pub(super) fn reload(&mut self) -> Option<std::io::Result<()>> {
+        let signal = self.workload.reload_signal?;
+        self.run.as_mut().map(|run| run.process.signal(signal))
+    }
+
+    /// From now on it is configured like this.
+    pub(super) fn reconfigure(&mut self, workload: Workload, stop: Duration, number: u64, shared: &Shared) {
+        let changed = !self.workload.is_same_as(&workload);
+        self.machine.set_policy(workload.policy(stop));
+        self.workload = workload;
+        if changed && !matches!(self.machine.state(), State::Stopped) {
+            // A stop that is under way ends first, and starts nothing.
+            let _ = self.drive(Input::Control(Control::Restart), number, shared);
+        }
+    }
+}
+
+impl Run {
+    fn pid(&self) -> Value {
+        Value::Number(i64::from(self.process.id()))
+    }
+
+    fn ask(&mut self, probe: &Probe, purpose: Purpose, shared: &Shared) {
+        match probe::ask(probe.clone(), purpose, self.number, shared.sender.clone()) {
+            Ok(asking) => self._probes.push(asking),
+            // Without an answer it would wait for its deadline; so it ends now.
+            Err(error) => {
+                let verdict = Err(format!("cannot be probed: {error}"));
+                let _ = shared.sender.send(Message::Probed { run: self.number, verdict });
+            }
+        }
+    }
+}
+
+fn capture(name: &str, stream: &'static str, output: Option<impl Read + Send + 'static>, shared: &Shared) {
+    let Some(output) = output else { return };
+    let (log, name, alive) = (shared.log.clone(), name.to_owned(), shared.reader.clone());
+    // Without a thread the workload writes into a pipe that nobody reads any more, and is told so.
+    let _ = thread::Builder::new().stack_size(STACK).spawn(move || {
+        let mut lines = BufReader::new(output);
+        let mut line = Vec::new();
+        while let Ok(1..) = (&mut lines).take(LONGEST_LINE).read_until(b'\n', &mut line) {
+            let message = String::from_utf8_lossy(&line);
+            let fields = [("workload", text(&name)), ("stream", text(stream))];
+            log.write(Event::WorkloadOutput, message.trim_end_matches(['\n', '\r']), &fields);
+            line.clear();
+        }
+        drop(alive);
+    });
+}
+
+pub(super) fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn describe(status: &ExitStatus) -> (&'static str, Value) {
+    match status.code() {
+        Some(code) => ("exit_code", Value::Number(i64::from(code))),
+        None => ("ended_by", Value::Text(status.to_string())),
+    }
+}

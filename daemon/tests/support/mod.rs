@@ -1,0 +1,112 @@
+//! What the tests of the running daemon share.
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
+#![expect(clippy::disallowed_methods, reason = "the tests start the program under test")]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use serde_json::Value;
+
+/// No step of a test takes longer, on a slow machine or in an emulator.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The daemon while it runs; killed if the test ends early.
+pub struct Daemon {
+    pub child: Child,
+    lines: std::io::Lines<BufReader<ChildStderr>>,
+}
+
+impl Daemon {
+    pub fn run(config: &str, folder: &Path) -> Self {
+        let mut command = program();
+        command.arg("run").arg("--config").arg(configure(folder, config));
+        Self::spawn(command)
+    }
+
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the daemon starts");
+        let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        Self { child, lines }
+    }
+
+    /// The next record of `event`.
+    pub fn wait_for(&mut self, event: &str) -> Value {
+        loop {
+            let record = self.next().unwrap_or_else(|| panic!("the log ended before {event}"));
+            if record["event"] == event {
+                return record;
+            }
+        }
+    }
+
+    pub fn next(&mut self) -> Option<Value> {
+        let line = self.lines.next()?.expect("UTF-8");
+        Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}")))
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).expect("the daemon runs");
+    }
+
+    /// Stops it; the records until its end, and its exit code.
+    pub fn stop(mut self) -> (Vec<Value>, Option<i32>) {
+        self.signal(Signal::TERM);
+        let records = std::iter::from_fn(|| self.next()).collect();
+        (records, self.child.wait().expect("it ends").code())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_seaworthyd"))
+}
+
+pub fn write(folder: &Path, config: &str) -> PathBuf {
+    let path = folder.join("seaworthyd.toml");
+    std::fs::write(&path, config).expect("written");
+    path
+}
+
+/// The same with a control socket of its own.
+pub fn configure(folder: &Path, config: &str) -> PathBuf {
+    write(folder, &format!("control.path = {:?}\n{config}", socket(folder)))
+}
+
+/// Where a daemon that was configured so listens.
+pub fn socket(folder: &Path) -> PathBuf {
+    folder.join("control.sock")
+}
+
+pub fn workload(name: &str, script: &str) -> String {
+    format!("[[workloads]]\nname = \"{name}\"\ncommand = \"/bin/sh\"\nargs = [\"-c\", '''{script}''']\n")
+}
+
+pub fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Ends a process without asking it.
+pub fn kill(process: i64) {
+    let process = Pid::from_raw(i32::try_from(process).expect("a process number")).expect("not zero");
+    rustix::process::kill_process(process, Signal::KILL).expect("it runs");
+}
+
+/// A command that runs the words given to it as another user, without this one's groups.
+pub fn as_nobody() -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    command
+}
