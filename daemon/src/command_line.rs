@@ -15,6 +15,7 @@ use crate::failure::{Cause, Failure};
 use crate::identity::{Identity, NAME};
 use crate::os;
 use crate::state::Control;
+use crate::worker;
 
 const HELP: &str = "\
 seaworthyd: starts workloads, restarts them when they end, and stops them whole
@@ -51,11 +52,24 @@ exit codes:
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Help,
-    Version { json: bool },
-    Run { config: Option<PathBuf>, as_service: bool },
-    CheckConfig { path: PathBuf },
+    Version {
+        json: bool,
+    },
+    Run {
+        config: Option<PathBuf>,
+        as_service: bool,
+    },
+    /// What the guardian runs.
+    Work(worker::Start),
+    CheckConfig {
+        path: PathBuf,
+    },
     Manage(Manage),
-    Ask { request: Request, at: Place, json: bool },
+    Ask {
+        request: Request,
+        at: Place,
+        json: bool,
+    },
 }
 
 /// Where the daemon is asked.
@@ -88,10 +102,12 @@ struct Options {
     json: bool,
     as_service: bool,
     on_demand: bool,
+    pulse: Option<u64>,
+    crash: Option<String>,
 }
 
 fn parse_words(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
-    use lexopt::prelude::{Long, Short, Value};
+    use lexopt::prelude::{Long, Short, Value, ValueExt as _};
     let (mut words, mut given, mut help) = (Vec::new(), Options::default(), false);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -103,6 +119,8 @@ fn parse_words(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Long("demand") => given.on_demand = true,
             Long("config") => given.config = Some(PathBuf::from(parser.value()?)),
             Long("socket") => given.socket = Some(PathBuf::from(parser.value()?)),
+            Long("pulse") => given.pulse = Some(parser.value()?.parse()?),
+            Long("crash") => given.crash = Some(parser.value()?.to_string_lossy().into_owned()),
             Value(word) => words.push(word.to_string_lossy().into_owned()),
             other => return Err(other.unexpected()),
         }
@@ -123,7 +141,10 @@ fn is_json(format: &OsStr) -> Result<bool, lexopt::Error> {
 }
 
 fn command(words: &[&str], given: Options) -> Result<Command, lexopt::Error> {
-    let Options { config, socket, version, json, as_service, on_demand } = given;
+    let Options { config, socket, version, json, as_service, on_demand, pulse, crash } = given;
+    if let (["worker"], Some(pulse)) = (words, pulse) {
+        return Ok(Command::Work(worker::Start { config, pulse, crash }));
+    }
     let at = || Place { socket: socket.clone(), config: config.clone() };
     let is_plain = !as_service && !on_demand;
     let is_local = socket.is_none() && !json;
@@ -165,14 +186,9 @@ pub(crate) fn perform(command: Command) -> Result<(), Failure> {
         Command::Help => print!("{HELP}"),
         Command::Version { json: true } => println!("{}", Identity::of_this_program().json()),
         Command::Version { json: false } => println!("{}", Identity::of_this_program().line()),
-        Command::Run { config: source, as_service } => {
-            let config = source.as_ref().map_or_else(|| Ok(Config::default()), |path| Config::read(path));
-            if as_service {
-                os::run_as_service(config, source)?
-            } else {
-                os::run_in_foreground(config?, source)?
-            }
-        }
+        Command::Run { config, as_service: false } => os::run_in_foreground(config.as_deref())?,
+        Command::Run { config, as_service: true } => os::run_as_service(config)?,
+        Command::Work(start) => worker::work(start)?,
         Command::CheckConfig { path } => {
             let config = Config::read(&path)?;
             println!("{} is valid: {} workload(s)", path.display(), config.workloads.len());
@@ -225,7 +241,9 @@ impl Place {
 
 /// Tells why a command failed.
 pub(crate) fn explain(failure: &Failure) {
-    eprintln!("error: {failure}");
+    if !failure.is_told() {
+        eprintln!("error: {failure}");
+    }
 }
 
 #[cfg(test)]

@@ -25,17 +25,32 @@ pub(crate) enum Cause {
     Refused = 7,
 }
 
+impl Cause {
+    /// The largest exit code.
+    pub(crate) const LAST: u8 = Self::Refused as u8;
+}
+
 /// A failed command.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
-    pub(crate) cause: Cause,
+    code: u8,
     message: String,
     hint: Cow<'static, str>,
 }
 
 impl Failure {
     pub(crate) fn new(cause: Cause, message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
-        Self { cause, message: message.into(), hint: hint.into() }
+        Self { code: cause as u8, message: message.into(), hint: hint.into() }
+    }
+
+    /// One with this exit code, whose reason has been told.
+    pub(crate) fn told(code: u8) -> Self {
+        Self { code, message: String::new(), hint: Cow::Borrowed("") }
+    }
+
+    /// Whether there is still something to say.
+    pub(crate) fn is_told(&self) -> bool {
+        self.message.is_empty()
     }
 
     /// What is wrong.
@@ -48,8 +63,14 @@ impl Failure {
         &self.hint
     }
 
+    /// Its number; see [`Cause`].
+    #[cfg(windows)]
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(self.cause as u8)
+        ExitCode::from(self.code)
     }
 }
 

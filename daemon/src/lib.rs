@@ -8,12 +8,14 @@ mod command_line;
 mod config;
 pub mod control;
 mod failure;
+mod guardian;
 mod identity;
 mod log;
 mod machine;
 mod probe;
 pub mod state;
 mod supervisor;
+mod worker;
 
 #[cfg(unix)]
 #[path = "unix/mod.rs"]

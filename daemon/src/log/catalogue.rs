@@ -20,6 +20,7 @@ catalogue! {
     ControlAsked = 113, "control-asked", AuditSuccess, "a client asks for a change; `peer`, `control`, `workload`";
     ClientRefused = 114, "client-refused", AuditFailure, "a client may not control the daemon; `peer`";
     ControlFailed = 115, "control-failed", Warning, "a client cannot be heard, or nobody can be; `error`";
+    WorkerCrashed = 116, "worker-crashed", Error, "the worker before this one crashed or hung, and how";
     WorkloadStarted = 200, "workload-started", Info, "`workload`, `pid`";
     WorkloadExited = 201, "workload-exited", Info, "`workload`, `pid`, `uptime_ms`, and `exit_code` or `ended_by` (a signal)";
     WorkloadRestart = 202, "workload-restart", Warning, "it will be started again in `pause_ms`; `short_runs` in a row were short";

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::control::protocol::{Answer, Request};
 use crate::failure::{Cause, Failure};
+use crate::guardian::Host;
 use crate::identity::Identity;
 use crate::log::{Event, Log, Value};
 use crate::machine::{Input, KILL_GRACE};
@@ -24,20 +25,6 @@ use slot::{Shared, Slot};
 const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 /// What a workload's own deadlines may take together with its kill, before the service takes a start for failed.
 const START_GRACE: Duration = Duration::from_secs(5);
-
-/// Whoever started the daemon, and wants to know how it fares: systemd, the Windows service manager, or nobody.
-pub(crate) trait Host {
-    /// The service is now in `state`; a pending one may take up to `patience`.
-    fn report(&mut self, state: State, patience: Duration) -> io::Result<()>;
-    /// The service reads its configuration again; a [`Host::report`] of the state follows.
-    fn reloading(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-    /// How often [`Host::alive`] wants to be called, at the least.
-    fn pulse(&self) -> Option<Duration>;
-    /// The loop went round.
-    fn alive(&mut self) -> io::Result<()>;
-}
 
 /// What wakes the loop.
 #[derive(Debug)]

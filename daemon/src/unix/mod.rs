@@ -4,7 +4,7 @@ mod process;
 pub(crate) mod socket;
 mod systemd;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
@@ -12,34 +12,24 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::command_line::Manage;
-use crate::config::Config;
 use crate::control::protocol::Answer;
-use crate::control::server;
 use crate::failure::{Cause, Failure};
+use crate::guardian::{Notice, guard};
 use crate::identity::NAME;
-use crate::log::Log;
 use crate::state::Control;
-use crate::supervisor::{Message, Supervisor};
 
-pub(crate) use process::Process;
+pub(crate) use process::{Process, spawn_worker};
 use systemd::Systemd;
 
 /// Supervises until SIGTERM or SIGINT.
-pub(crate) fn run_in_foreground(config: Config, source: Option<PathBuf>) -> Result<(), Failure> {
-    let log = open_log(&config)?;
+pub(crate) fn run_in_foreground(config: Option<&Path>) -> Result<(), Failure> {
     let (sender, inbox) = mpsc::channel();
     forward_signals(sender.clone())?;
-    let clients = server::listen(&config.control, &sender, &log)?;
-    let ended = Supervisor::new(config, source, log, &mut Systemd, (sender, inbox)).run();
-    clients.wait();
-    ended
+    guard(config, &mut Systemd, (sender, inbox))
 }
 
 /// Refused: `--service` is how the Windows service manager starts the daemon.
-pub(crate) fn run_as_service(
-    _config: Result<Config, Failure>,
-    _source: Option<PathBuf>,
-) -> Result<(), Failure> {
+pub(crate) fn run_as_service(_config: Option<PathBuf>) -> Result<(), Failure> {
     let message = "run --service is for the Windows service manager";
     Err(Failure::new(Cause::Usage, message, "use: seaworthyd run (the systemd unit does)"))
 }
@@ -68,15 +58,7 @@ pub(crate) fn control_service(control: Control) -> Option<Result<Answer, Failure
     Some(Err(Failure::new(Cause::Usage, message, hint)))
 }
 
-fn open_log(config: &Config) -> Result<Log, Failure> {
-    let Some(path) = &config.log_file else { return Ok(Log::to_stderr(NAME)) };
-    Log::to_file(NAME, path).map_err(|error| {
-        let message = format!("cannot open log file {}: {error}", path.display());
-        Failure::new(Cause::System, message, "create its folder and make it writable")
-    })
-}
-
-fn forward_signals(sender: Sender<Message>) -> Result<(), Failure> {
+fn forward_signals(sender: Sender<Notice>) -> Result<(), Failure> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]).map_err(|error| {
         let message = format!("cannot listen for signals: {error}");
         Failure::new(Cause::System, message, "raise the limit of open files")
@@ -84,9 +66,9 @@ fn forward_signals(sender: Sender<Message>) -> Result<(), Failure> {
     thread::spawn(move || {
         for signal in signals.forever() {
             let message = match signal {
-                SIGHUP => Message::Control(Control::Reload),
-                SIGUSR1 => Message::Reopen,
-                _ => Message::Control(Control::Stop),
+                SIGHUP => Notice::Control(Control::Reload),
+                SIGUSR1 => Notice::Reopen,
+                _ => Notice::Control(Control::Stop),
             };
             if sender.send(message).is_err() {
                 return;

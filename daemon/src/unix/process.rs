@@ -1,6 +1,7 @@
 //! A workload's process and everything it starts.
 #![expect(clippy::disallowed_methods, reason = "the one place that spawns workloads on Linux")]
 
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -8,6 +9,22 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 
 use crate::config::ReloadSignal;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+
+/// Starts this program again as a worker, in a process group of its own: a terminal's Ctrl-C is the guardian's to hear.
+pub(crate) fn spawn_worker(args: &[OsString]) -> io::Result<Child> {
+    // By what runs, not by its path: during an upgrade another program may be there.
+    Command::new("/proc/self/exe")
+        .arg0(crate::identity::NAME)
+        .args(args)
+        .process_group(0)
+        // Only the guardian speaks to systemd.
+        .env_remove("NOTIFY_SOCKET")
+        .env_remove("WATCHDOG_USEC")
+        .env_remove("WATCHDOG_PID")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+}
 
 /// A workload's process, leader of a process group of its own.
 #[derive(Debug)]
@@ -21,10 +38,6 @@ impl Process {
         let child = Command::new(command)
             .args(args)
             .process_group(0)
-            // Only the daemon itself may speak to systemd.
-            .env_remove("NOTIFY_SOCKET")
-            .env_remove("WATCHDOG_USEC")
-            .env_remove("WATCHDOG_PID")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

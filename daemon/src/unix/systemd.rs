@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::guardian::Host;
 use crate::state::State;
-use crate::supervisor::Host;
 
 /// systemd, if it gave us a `NOTIFY_SOCKET` (sd_notify(3)); otherwise nobody.
 pub(super) struct Systemd;

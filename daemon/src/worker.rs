@@ -1,0 +1,109 @@
+//! The process that does the daemon's work, as the guardian's child: it hears controls on its standard input and tells its
+//! states on its standard output.
+
+use std::io::{self, BufRead, Write};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::control::server;
+use crate::failure::{Cause, Failure};
+use crate::guardian::{Host, REOPEN, Word};
+use crate::identity::NAME;
+use crate::log::{Event, Log};
+use crate::state::{Control, State};
+use crate::supervisor::{Message, Supervisor};
+
+/// The thread that reads the guardian's words; bytes.
+const STACK: usize = 64 * 1024;
+
+/// How the guardian starts it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// The configuration file.
+    pub(crate) config: Option<PathBuf>,
+    /// How often to give a sign of life; milliseconds.
+    pub(crate) pulse: u64,
+    /// How the worker before this one crashed.
+    pub(crate) crash: Option<String>,
+}
+
+/// Supervises until the guardian says stop, or is no more.
+pub(crate) fn work(start: Start) -> Result<(), Failure> {
+    let config = start.config.as_ref().map_or_else(|| Ok(Config::default()), |path| Config::read(path))?;
+    let log = open_log(&config)?;
+    if let Some(crash) = start.crash {
+        log.write(Event::WorkerCrashed, &crash, &[]);
+    }
+    let (sender, inbox) = mpsc::channel();
+    let clients = server::listen(&config.control, &sender, &log)?;
+    let words = sender.clone();
+    thread::Builder::new().stack_size(STACK).spawn(move || listen(io::stdin().lock(), &words)).map_err(
+        |error| {
+            Failure::new(
+                Cause::System,
+                format!("cannot start a thread: {error}"),
+                "raise the limit of processes",
+            )
+        },
+    )?;
+    let mut guardian = Guardian { pulse: Duration::from_millis(start.pulse.max(1)) };
+    let ended = Supervisor::new(config, start.config, log, &mut guardian, (sender, inbox)).run();
+    clients.wait();
+    ended
+}
+
+fn open_log(config: &Config) -> Result<Log, Failure> {
+    let Some(path) = &config.log_file else { return Ok(Log::to_stderr(NAME)) };
+    Log::to_file(NAME, path).map_err(|error| {
+        let message = format!("cannot open log file {}: {error}", path.display());
+        Failure::new(Cause::System, message, "create its folder and make it writable")
+    })
+}
+
+fn listen(input: impl BufRead, sender: &Sender<Message>) {
+    for line in input.lines().map_while(Result::ok) {
+        let control = Control::ALL.into_iter().find(|control| control.name() == line);
+        let message = match control {
+            Some(control) => Message::Control(control),
+            None if line == REOPEN => Message::Reopen,
+            None => continue,
+        };
+        let _ = sender.send(message);
+    }
+    // The guardian is gone: nobody would start this worker again, and nobody could stop it.
+    let _ = sender.send(Message::Control(Control::Stop));
+}
+
+/// The guardian as the supervisor's host.
+struct Guardian {
+    pulse: Duration,
+}
+
+impl Guardian {
+    fn say(&self, word: Word) -> io::Result<()> {
+        let mut output = io::stdout().lock();
+        writeln!(output, "{}", word.line())?;
+        output.flush()
+    }
+}
+
+impl Host for Guardian {
+    fn report(&mut self, state: State, patience: Duration) -> io::Result<()> {
+        self.say(Word::State(state, patience))
+    }
+
+    fn reloading(&mut self) -> io::Result<()> {
+        self.say(Word::Reloading)
+    }
+
+    fn pulse(&self) -> Option<Duration> {
+        Some(self.pulse)
+    }
+
+    fn alive(&mut self) -> io::Result<()> {
+        self.say(Word::Alive)
+    }
+}
