@@ -533,4 +533,6 @@ pub enum Benchmark {
     Verify,
     /// `env diff` over 10,000 captures, against reading them.
     Env,
+    /// How soon the daemon starts a killed workload again, beside runit, s6, monit and supervisord.
+    Daemon,
 }

@@ -1,6 +1,7 @@
 //! This repository's own speed, measured beside what else there is, in one run.
 
 mod corpus;
+mod daemon;
 mod environment;
 mod measure;
 mod peers;
@@ -17,6 +18,7 @@ pub(crate) fn run(args: &BenchArgs, renderer: &Renderer) -> Result<(), Failure> 
     match args.what {
         Benchmark::Release => release::run(args, renderer),
         Benchmark::Verify => verify::run(renderer),
+        Benchmark::Daemon => daemon::run(renderer),
         Benchmark::Env => environment::run(renderer),
     }
 }

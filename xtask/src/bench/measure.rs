@@ -98,9 +98,23 @@ pub(super) fn answer(program: &Path, arguments: &[&str]) -> Option<Output> {
 
 /// Builds this workspace's `xtask` as it would ship, and says where it is.
 pub(super) fn release_binary(workspace: &Path) -> Result<PathBuf, Failure> {
-    let build = ["build", "--release", "--locked", "--package", "seaworthy", "--bin", "xtask"];
+    built(workspace, &["--package", "seaworthy", "--bin", "xtask"])
+}
+
+/// The same for the daemon, as one file without a C library.
+pub(super) fn release_daemon(workspace: &Path) -> Result<PathBuf, Failure> {
+    built(
+        workspace,
+        &["--package", "seaworthyd", "--bin", "seaworthyd", "--target", "x86_64-unknown-linux-musl"],
+    )
+}
+
+fn built(workspace: &Path, what: &[&str]) -> Result<PathBuf, Failure> {
+    let mut build = vec!["build", "--release", "--locked"];
+    build.extend(what);
     let mut command = Command::new("cargo");
-    command.args(build).arg("--message-format=json-render-diagnostics").current_dir(workspace);
+    command.args(&build).arg("--message-format=json-render-diagnostics").current_dir(workspace);
+    command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
     let output = command
         .stderr(Stdio::inherit())
         .output()
