@@ -1,13 +1,14 @@
 //! The loop that keeps workloads alive. It sleeps until a message or the next due moment; nothing is polled.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io;
 use std::process::ExitStatus;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
+use crate::capture::{self, Capture, CaptureOptions, Output};
 use crate::config::{Config, Restart, Workload};
 use crate::failure::{Cause, Failure};
 use crate::identity::Identity;
@@ -15,8 +16,6 @@ use crate::log::{Event, Log, Value};
 use crate::os::Process;
 use crate::state::{Control, State};
 
-/// A longer line of a workload's output becomes several records. Bytes.
-const LONGEST_LINE: u64 = 8 * 1024;
 /// After the kill: how long the system may take to end a process before the daemon leaves without it.
 const KILL_GRACE: Duration = Duration::from_secs(5);
 /// How long to wait for the last output of workloads that have ended.
@@ -51,8 +50,8 @@ pub(crate) struct Supervisor<'a> {
     inbox: Receiver<Message>,
     heartbeat: Duration,
     stop_deadline: Duration,
-    /// Held by each thread that reads output: disconnected when the last has ended.
-    readers: (Sender<()>, Receiver<()>),
+    /// Of workloads that have ended: their last output.
+    captures: Vec<Capture>,
     /// Set when stopping: when the patience ends.
     patience_ends: Option<Instant>,
     killed: bool,
@@ -62,6 +61,9 @@ pub(crate) struct Supervisor<'a> {
 struct Slot {
     workload: Workload,
     process: Option<Process>,
+    /// The reading of its output.
+    captures: Vec<Capture>,
+    output: CaptureOptions,
     started: Instant,
     backoff: Backoff,
     /// When it is to be started again.
@@ -83,13 +85,15 @@ impl<'a> Supervisor<'a> {
             .map(|workload| Slot {
                 workload,
                 process: None,
+                captures: Vec::new(),
+                output: CaptureOptions::default(),
                 started: now,
                 backoff: Backoff::default(),
                 due: Some(now),
             })
             .collect();
         let state = State::Stopped;
-        let readers = mpsc::channel();
+        let captures = Vec::new();
         let (patience_ends, killed) = (None, false);
         Self {
             log,
@@ -100,7 +104,7 @@ impl<'a> Supervisor<'a> {
             inbox,
             heartbeat,
             stop_deadline,
-            readers,
+            captures,
             patience_ends,
             killed,
         }
@@ -213,9 +217,9 @@ impl<'a> Supervisor<'a> {
     }
 
     fn end(mut self) -> Result<(), Failure> {
-        let (reader, readers) = self.readers;
-        drop(reader);
-        let _ = readers.recv_timeout(OUTPUT_GRACE);
+        let deadline = Instant::now() + OUTPUT_GRACE;
+        let left_open = self.slots.iter_mut().flat_map(|slot| slot.captures.drain(..));
+        self.captures.drain(..).chain(left_open).for_each(|capture| _ = capture.wait(deadline));
         let left = self.slots.iter().filter(|slot| slot.process.is_some()).count();
         self.state = self.state.settled();
         self.log.finish(Event::Stopped, "stopped", &[("workloads_left", Value::Number(left as i64))]);
@@ -247,8 +251,8 @@ impl<'a> Supervisor<'a> {
                 let fields = [("workload", text(&name)), ("pid", pid(&process))];
                 self.log.write(Event::WorkloadStarted, "workload started", &fields);
                 let (stdout, stderr) = process.take_output();
-                self.capture(&name, "stdout", stdout);
-                self.capture(&name, "stderr", stderr);
+                self.capture(index, "stdout", stdout);
+                self.capture(index, "stderr", stderr);
                 let (wait, sender) = (process.waiter(), self.sender.clone());
                 self.slots[index].process = Some(process);
                 thread::spawn(move || {
@@ -273,6 +277,9 @@ impl<'a> Supervisor<'a> {
         let Some(mut process) = slot.process.take() else { return };
         // What it leaves behind would run beside its successor.
         process.kill_tree();
+        slot.captures.iter_mut().for_each(Capture::close);
+        self.captures.retain(|capture| !capture.is_over());
+        self.captures.append(&mut slot.captures);
         let status = process.reap();
         let mut fields = vec![
             ("workload", text(slot.workload.name())),
@@ -305,20 +312,20 @@ impl<'a> Supervisor<'a> {
         self.log.write(Event::WorkloadRestart, "workload will be started again", &fields);
     }
 
-    fn capture(&self, name: &str, stream: &'static str, output: Option<impl Read + Send + 'static>) {
+    fn capture(&mut self, index: usize, stream: &'static str, output: Option<impl Output>) {
         let Some(output) = output else { return };
-        let (log, name, alive) = (self.log.clone(), name.to_owned(), self.readers.0.clone());
-        thread::spawn(move || {
-            let mut lines = BufReader::new(output);
-            let mut line = Vec::new();
-            while let Ok(1..) = (&mut lines).take(LONGEST_LINE).read_until(b'\n', &mut line) {
-                let message = String::from_utf8_lossy(&line);
-                let fields = [("workload", text(&name)), ("stream", text(stream))];
-                log.write(Event::WorkloadOutput, message.trim_end_matches(['\n', '\r']), &fields);
-                line.clear();
+        let slot = &mut self.slots[index];
+        match capture::capture(slot.workload.name(), stream, output, &self.log, &slot.output) {
+            Ok(capture) => slot.captures.push(capture),
+            Err(error) => {
+                let fields = [
+                    ("workload", text(slot.workload.name())),
+                    ("stream", text(stream)),
+                    ("error", text(&error.to_string())),
+                ];
+                self.log.write(Event::WorkloadOutputAbandoned, "output cannot be read", &fields);
             }
-            drop(alive);
-        });
+        }
     }
 
     fn beat(&self) {

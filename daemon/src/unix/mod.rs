@@ -13,7 +13,7 @@ use crate::command_line::Manage;
 use crate::config::Config;
 use crate::failure::{Cause, Failure};
 use crate::identity::NAME;
-use crate::log::Log;
+use crate::log::{Log, LogSettings};
 use crate::state::Control;
 use crate::supervisor::{Message, Supervisor};
 
@@ -54,11 +54,7 @@ pub(crate) fn manage(what: Manage) -> Result<String, Failure> {
 }
 
 fn open_log(config: &Config) -> Result<Log, Failure> {
-    let Some(path) = &config.log_file else { return Ok(Log::to_stderr(NAME)) };
-    Log::to_file(NAME, path).map_err(|error| {
-        let message = format!("cannot open log file {}: {error}", path.display());
-        Failure::new(Cause::System, message, "create its folder and make it writable")
-    })
+    Log::open(NAME, &LogSettings::of_file(config.log_file.clone()))
 }
 
 fn forward_signals(sender: Sender<Message>) -> Result<(), Failure> {
