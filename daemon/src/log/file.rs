@@ -34,6 +34,8 @@ pub(super) struct LogFile {
     path: PathBuf,
     rotation: Rotation,
     file: File,
+    /// Pipes and devices are not rotated.
+    is_regular: bool,
     /// What was written and what was found; less than this if someone has cut the file since. Bytes.
     size: u64,
     /// The time of its first record.
@@ -55,6 +57,7 @@ impl LogFile {
             path: path.to_owned(),
             rotation,
             file,
+            is_regular: false,
             size: 0,
             since: None,
             torn: false,
@@ -98,7 +101,10 @@ impl LogFile {
     }
 
     fn is_due(&mut self, now: SystemTime, length: usize) -> bool {
-        if self.size == 0 || self.no_rotation_before.is_some_and(|time| Instant::now() < time) {
+        if !self.is_regular
+            || self.size == 0
+            || self.no_rotation_before.is_some_and(|time| Instant::now() < time)
+        {
             return false;
         }
         let is_old = || {
@@ -135,9 +141,6 @@ impl LogFile {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        if !self.file.metadata()?.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
-        }
         // Else someone has moved it away already: only open it again.
         let in_place = self.is_in_place()?;
         if in_place {
@@ -193,10 +196,10 @@ impl LogFile {
 
     /// Learns size, age and whether the last line has its end.
     fn look(&mut self) {
-        (self.size, self.since, self.torn) = (0, None, false);
+        (self.is_regular, self.size, self.since, self.torn) = (false, 0, None, false);
         let Ok(metadata) = self.file.metadata() else { return };
-        // Nothing can be learned of a pipe or a device.
         if metadata.is_file() {
+            self.is_regular = true;
             self.size = metadata.len();
             // A file that can be written but not read: its age counts from now.
             let _ = self.read_edges();

@@ -138,7 +138,8 @@ impl Inner {
                     drop(state);
                     let arrived = self.bring(&mut *sink, &kept, log);
                     state = self.lock();
-                    state.lost += u64::from(!arrived);
+                    // A sink that refuses even the number of what it refused is told no more.
+                    state.lost += u64::from(!arrived && kept.event != Event::LogRecordsLost);
                 }
                 state.sink = Some(sink);
             }

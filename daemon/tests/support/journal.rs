@@ -22,7 +22,9 @@ impl Journal {
             "mount -t tmpfs tmpfs /run/systemd && mount -t tmpfs tmpfs /run/log \
              && mkdir -p /run/systemd/journal /run/log/journal && exec {JOURNALD}"
         );
-        std::fs::create_dir_all("/run/systemd").and_then(|()| std::fs::create_dir_all("/run/log")).expect("root");
+        std::fs::create_dir_all("/run/systemd")
+            .and_then(|()| std::fs::create_dir_all("/run/log"))
+            .expect("root");
         let child = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "/bin/sh", "-c", &script])
             .stdin(Stdio::null())
@@ -31,7 +33,9 @@ impl Journal {
             .expect("unshare of the package util-linux");
         let mut journal = Self(child);
         // journald is what listens there last.
-        journal.wait_until("journald listens", |journal| journal.path("systemd/journal/io.systemd.journal").exists());
+        journal.wait_until("journald listens", |journal| {
+            journal.path("systemd/journal/io.systemd.journal").exists()
+        });
         journal
     }
 

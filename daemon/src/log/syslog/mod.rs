@@ -48,7 +48,8 @@ impl Syslog {
         }
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(connect(&self.address)?),
+            // That an address is of no use does not make the record one.
+            none => none.insert(connect(&self.address).map_err(|error| io::Error::other(error.to_string()))?),
         };
         match connection {
             #[cfg(unix)]
