@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::capture::OutputSettings;
 use crate::failure::{Cause, Failure};
+use crate::log::LogSettings;
 use crate::machine::Policy;
 
 /// A larger file is a mistake, not a configuration.
@@ -16,11 +18,11 @@ const LARGEST_FILE: u64 = 1 << 20;
 const HINT: &str = "correct the file; daemon/README.md lists every key";
 
 /// What `seaworthyd run` does; the default is to run idle.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
-    /// Where records go instead of standard error.
-    pub(crate) log_file: Option<PathBuf>,
+    /// Where records go, and which.
+    pub(crate) log: Spanned<LogSettings>,
     /// Seconds between two heartbeat records.
     heartbeat_seconds: Option<Spanned<u64>>,
     /// Seconds that workloads have for a graceful stop.
@@ -29,6 +31,18 @@ pub(crate) struct Config {
     pub(crate) control: ControlSettings,
     /// What to supervise, started in this order.
     pub(crate) workloads: Vec<Workload>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            log: Spanned::new(0..0, LogSettings::default()),
+            heartbeat_seconds: None,
+            stop_seconds: None,
+            control: ControlSettings::default(),
+            workloads: Vec::new(),
+        }
+    }
 }
 
 /// The control socket (a named pipe on Windows).
@@ -59,6 +73,8 @@ pub(crate) struct Workload {
     stop_seconds: Option<Spanned<u64>>,
     /// After so many short runs in a row it is not started again.
     pub(crate) give_up_after: Option<u32>,
+    /// How much it may print.
+    pub(crate) output: Option<Spanned<OutputSettings>>,
     /// The signal that makes it read its own configuration again, such as `HUP`.
     pub(crate) reload_signal: Option<ReloadSignal>,
     /// Says when it is ready.
@@ -146,6 +162,7 @@ impl Config {
     fn check(&self) -> Result<(), (Range<usize>, String)> {
         check_seconds("heartbeat_seconds", self.heartbeat_seconds.as_ref())?;
         check_seconds("stop_seconds", self.stop_seconds.as_ref())?;
+        self.log.as_ref().check().map_err(|why| (self.log.span(), why))?;
         let mut names = BTreeSet::new();
         for workload in &self.workloads {
             let name = workload.name();
@@ -162,6 +179,12 @@ impl Config {
             }
             check_seconds("start_seconds", workload.start_seconds.as_ref())?;
             check_seconds("stop_seconds", workload.stop_seconds.as_ref())?;
+            if let Some(output) = &workload.output {
+                output
+                    .as_ref()
+                    .check()
+                    .map_err(|why| (output.span(), format!("output of workload {name:?}: {why}")))?;
+            }
             for (key, probe) in [("readiness", &workload.readiness), ("liveness", &workload.liveness)] {
                 if let Some(probe) = probe {
                     let in_key = |why| (probe.span(), format!("{key} of workload {name:?}: {why}"));
@@ -214,6 +237,10 @@ impl Workload {
         }
     }
 
+    pub(crate) fn output(&self) -> OutputSettings {
+        self.output.as_ref().map(|output| *output.as_ref()).unwrap_or_default()
+    }
+
     /// Whether `other` is to be run just so: a reload leaves it alone.
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         let plain = |workload: &Self| {
@@ -223,6 +250,7 @@ impl Workload {
                 (probe(&workload.readiness), probe(&workload.liveness), workload.reload_signal),
                 (workload.restart, seconds(workload.start_seconds.as_ref(), 30)),
                 (workload.stop_seconds.as_ref().map(|seconds| *seconds.as_ref()), workload.give_up_after),
+                workload.output(),
             )
         };
         plain(self) == plain(other)
@@ -271,7 +299,7 @@ mod tests {
     #[test]
     fn a_full_file_and_an_empty_one() {
         let config = parse(
-            "log_file = \"/x\"\nheartbeat_seconds = 5\nstop_seconds = 3\n[[workloads]]\nname = \"a\"\n\
+            "log.file = \"/x\"\nheartbeat_seconds = 5\nstop_seconds = 3\n[[workloads]]\nname = \"a\"\n\
              command = \"/bin/a\"\nargs = [\"b\"]\nrestart = \"on-failure\"\n",
         )
         .expect("valid");
@@ -304,6 +332,7 @@ mod tests {
                 "c.toml:4: unknown variant `maybe`",
             ),
             ("a = = b", "c.toml:1: "),
+            ("\n[log]\nkeep = 0\n", "c.toml:2: log.keep must be 1 to 99, not 0"),
             (
                 "[[workloads]]\nname = \"a\"\ncommand = \"c\"\nreadiness = { interval_seconds = 3 }\n",
                 "c.toml:4: readiness of workload \"a\": exactly one of exec, tcp and http is needed, not 0",

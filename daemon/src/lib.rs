@@ -4,6 +4,7 @@
 //! one user, the program beside it, and is one so that fuzzing and benchmarks reach its readers of untrusted bytes.
 
 mod backoff;
+mod capture;
 mod command_line;
 mod config;
 pub mod control;

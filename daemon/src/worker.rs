@@ -33,7 +33,7 @@ pub(crate) struct Start {
 /// Supervises until the guardian says stop, or is no more.
 pub(crate) fn work(start: Start) -> Result<(), Failure> {
     let config = start.config.as_ref().map_or_else(|| Ok(Config::default()), |path| Config::read(path))?;
-    let log = open_log(&config)?;
+    let log = Log::open(NAME, config.log.as_ref())?;
     if let Some(crash) = start.crash {
         log.write(Event::WorkerCrashed, &crash, &[]);
     }
@@ -53,14 +53,6 @@ pub(crate) fn work(start: Start) -> Result<(), Failure> {
     let ended = Supervisor::new(config, start.config, log, &mut guardian, (sender, inbox)).run();
     clients.wait();
     ended
-}
-
-fn open_log(config: &Config) -> Result<Log, Failure> {
-    let Some(path) = &config.log_file else { return Ok(Log::to_stderr(NAME)) };
-    Log::to_file(NAME, path).map_err(|error| {
-        let message = format!("cannot open log file {}: {error}", path.display());
-        Failure::new(Cause::System, message, "create its folder and make it writable")
-    })
 }
 
 fn listen(input: impl BufRead, sender: &Sender<Message>) {

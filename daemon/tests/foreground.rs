@@ -38,7 +38,7 @@ fn a_crashing_workload_restarts_at_once_and_then_backs_off() {
     let folder = folder();
     let mut daemon = Daemon::run(&workload("crash", "exit 7"), folder.path());
     let exit = daemon.wait_for("workload-exited");
-    assert_eq!((&exit["fields"]["workload"], &exit["fields"]["exit_code"]), (&"crash".into(), &7.into()));
+    assert_eq!((&exit["workload"], &exit["fields"]["exit_code"]), (&"crash".into(), &7.into()));
     let pauses: Vec<_> = (0..4)
         .map(|_| daemon.wait_for("workload-restart")["fields"]["pause_ms"].as_u64().expect("a number"))
         .collect();
@@ -56,13 +56,13 @@ fn restart_is_only_as_wanted() {
         &(never + &clean + "[[workloads]]\nname = \"missing\"\ncommand = \"/no/such\"\n"),
         folder.path(),
     );
-    let mut starts = vec![daemon.wait_for("workload-started")["fields"]["workload"].clone()];
+    let mut starts = vec![daemon.wait_for("workload-started")["workload"].clone()];
     // The missing program's third failure comes after time enough for the others to return.
     let mut failures = 0;
     while failures < 3 {
         let record = daemon.next().expect("a record");
         match record["event"].as_str() {
-            Some("workload-started") => starts.push(record["fields"]["workload"].clone()),
+            Some("workload-started") => starts.push(record["workload"].clone()),
             Some("workload-start-failed") => failures += 1,
             _ => {}
         }

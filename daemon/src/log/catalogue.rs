@@ -33,4 +33,12 @@ catalogue! {
     WorkloadFailed = 209, "workload-failed", Error, "it does not run and will not be started again; `workload`, `last_end`";
     WorkloadStopped = 210, "workload-stopped", Info, "it does not run, as wanted; `workload`";
     WorkloadPaused = 211, "workload-paused", Info, "it runs on, and stays ended when it ends; `workload`";
+    LogSinkFailed = 450, "log-sink-failed", Warning, "a sink of the log takes no records, the others go on; `sink`, `error`";
+    LogSinkRecovered = 451, "log-sink-recovered", Info, "that sink takes records again; `sink`, `lost` records in the meantime";
+    LogRecordsLost = 452, "log-records-lost", Warning, "in the sink that lost them, where they are missing; `sink`, `records`, and `error` where it is known";
+    LogRotationFailed = 453, "log-rotation-failed", Warning, "the log file goes on unrotated, the next try is in a minute; `path`, `error`";
+    LogReopened = 454, "log-reopened", Info, "the log file was opened again, as asked; `path`";
+    LogReopenFailed = 455, "log-reopen-failed", Error, "the log file goes on where it was; `path`, `error`";
+    WorkloadOutputSuppressed = 456, "workload-output-suppressed", Warning, "a workload printed more than it may; `workload`, `records` and `bytes` that were left out";
+    WorkloadOutputAbandoned = 457, "workload-output-abandoned", Warning, "what a workload prints is not read any more, a process that it left behind may still print; `workload`, `stream`, and `error` where it could not be read at all";
 }

@@ -23,6 +23,17 @@ impl Level {
             Self::AuditFailure => "audit-failure",
         }
     }
+
+    /// Whether it matters at least as much as `least`; an audit record always does.
+    pub(crate) fn reaches(self, least: Self) -> bool {
+        let weight = |level| match level {
+            Self::Info => 0,
+            Self::Warning => 1,
+            Self::Error => 2,
+            Self::AuditSuccess | Self::AuditFailure => 3,
+        };
+        weight(self) >= weight(least)
+    }
 }
 
 macro_rules! catalogue {

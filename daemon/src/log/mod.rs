@@ -1,157 +1,207 @@
-//! One JSON object a line: whatever a workload prints, a record stays one line and one object.
+//! Records of what happens, to every sink that is wanted at once: a file, standard error, journald, syslog, and what
+//! [`Log::add`] brings, such as the Windows Event Log. Events have their numbers and names from the catalogue.
+//!
+//! [`Log::write`] never waits for a sink but the file: see `sink.rs`.
 
 mod event;
+mod file;
+#[cfg(unix)]
+mod journald;
+mod record;
+mod settings;
+mod sink;
+mod stderr;
+mod syslog;
 mod time;
 
-use std::fmt::Write as _;
-use std::io::{self, Write};
+#[cfg(unix)]
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
-pub(crate) use event::Event;
-use time::rfc3339;
+use crate::failure::{Cause, Failure};
+pub(crate) use event::{Event, Level};
+use file::LogFile;
+pub(crate) use record::{Record, Value};
+pub(crate) use settings::{Journald, LogSettings};
+use sink::Queue;
+pub(crate) use sink::Sink;
 
-/// The value of a field.
-#[derive(Clone, Debug)]
-pub(crate) enum Value {
-    Text(String),
-    Number(i64),
+/// How long the last records have to reach their sinks.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
+/// A buffer that one long record has grown is given back. Bytes.
+const LARGE_LINE: usize = 32 * 1024;
+
+/// Where records go; clones share it.
+#[derive(Clone)]
+pub(crate) struct Log(Arc<Shared>);
+
+/// What is behind every clone.
+struct Shared {
+    origin: Arc<Origin>,
+    least: Level,
+    /// `None` once the last record is written: late output of a workload must not follow it.
+    sinks: Mutex<Option<Sinks>>,
 }
 
-/// Where records go; clones share one writer.
-#[derive(Clone)]
-pub(crate) struct Log {
-    service: Arc<str>,
-    /// `None` once the last record is written: late output of a workload must not follow it.
-    out: Arc<Mutex<Option<Box<dyn Write + Send>>>>,
+/// Who writes.
+struct Origin {
+    service: Box<str>,
+    /// `None` in a development build.
+    build: Option<Box<str>>,
+}
+
+#[derive(Default)]
+struct Sinks {
+    file: Option<LogFile>,
+    queues: Vec<Queue>,
+    /// The file's line, kept for its memory.
+    line: String,
 }
 
 impl Log {
-    pub(crate) fn to_stderr(service: &str) -> Self {
-        Self::to(service, Box::new(io::stderr()))
-    }
-
-    /// Appends to `path`.
-    pub(crate) fn to_file(service: &str, path: &Path) -> io::Result<Self> {
-        let file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
-        Ok(Self::to(service, Box::new(SyncedFile(file))))
-    }
-
-    fn to(service: &str, out: Box<dyn Write + Send>) -> Self {
-        Self { service: service.into(), out: Arc::new(Mutex::new(Some(out))) }
-    }
-
-    pub(crate) fn write(&self, event: Event, message: &str, fields: &[(&str, Value)]) {
-        if let Some(out) = self.lock().as_mut() {
-            let line = line(SystemTime::now(), &self.service, event, message, fields);
-            // A log that cannot be written (disk full, reader gone) must not stop the workloads.
-            let _ = out.write_all(line.as_bytes());
+    /// Opens what `settings` want. journald takes the place of standard error where that would reach it anyway.
+    pub(crate) fn open(service: &str, settings: &LogSettings) -> Result<Self, Failure> {
+        let log = Self::new(service, settings.level.into());
+        let journald = log.add_journald(settings)?;
+        match &settings.file {
+            Some(path) => log.set_file(LogFile::open(path, settings.rotation()).map_err(|error| {
+                let message = format!("cannot open log file {}: {error}", path.display());
+                Failure::new(Cause::System, message, "create its folder and make it writable")
+            })?),
+            None if journald => {}
+            None => log.add(Box::new(stderr::Stderr::default())),
         }
-    }
-
-    /// Writes the last record and brings it to its place; anything later is dropped.
-    pub(crate) fn finish(&self, event: Event, message: &str, fields: &[(&str, Value)]) {
-        self.write(event, message, fields);
-        if let Some(mut out) = self.lock().take() {
-            let _ = out.flush();
+        if let Some(address) = &settings.syslog {
+            log.add(Box::new(syslog::Syslog::new(address.clone())));
         }
+        Ok(log)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Box<dyn Write + Send>>> {
-        self.out.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A file whose flush reaches the disk.
-struct SyncedFile(std::fs::File);
-
-impl Write for SyncedFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-}
-
-fn line(time: SystemTime, service: &str, event: Event, message: &str, fields: &[(&str, Value)]) -> String {
-    let level = event.level().name();
-    let mut line = format!(
-        r#"{{"time":"{}","level":"{level}","event_id":{},"event":"{}","service":{},"message":{},"fields":{{"#,
-        rfc3339(time),
-        event.id(),
-        event.name(),
-        quoted(service),
-        quoted(message)
-    );
-    for (index, (name, value)) in fields.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        let value = match value {
-            Value::Text(text) => quoted(text),
-            Value::Number(number) => number.to_string(),
+    /// Adds journald if it is wanted; whether it has all that standard error would get.
+    #[cfg(unix)]
+    fn add_journald(&self, settings: &LogSettings) -> Result<bool, Failure> {
+        let connected = journald::is_stderr();
+        let wanted = match settings.journald {
+            Journald::Auto => connected && settings.file.is_none(),
+            Journald::On => true,
+            Journald::Off => false,
         };
-        let _ = write!(line, "{comma}{}:{value}", quoted(name));
+        if wanted {
+            let sink = journald::JournalSink::new(Path::new(journald::SOCKET)).map_err(|error| {
+                let message = format!("cannot open a socket for journald: {error}");
+                Failure::new(
+                    Cause::System,
+                    message,
+                    "set journald = \"off\", or raise the limit of open files",
+                )
+            })?;
+            self.add(Box::new(sink));
+        }
+        Ok(wanted && connected)
     }
-    line.push_str("}}\n");
-    line
-}
 
-/// A JSON string (RFC 8259, section 7) in which every control character and line separator is escaped, also those
-/// that JSON would allow: they could move a terminal's cursor or start a line of their own.
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            _ if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') => {
-                let _ = write!(out, "\\u{:04x}", u32::from(character));
+    #[cfg(windows)]
+    fn add_journald(&self, settings: &LogSettings) -> Result<bool, Failure> {
+        match settings.journald {
+            Journald::Auto | Journald::Off => Ok(false),
+            Journald::On => {
+                let message = "journald = \"on\": there is no journald on Windows";
+                Err(Failure::new(Cause::Config, message, "set journald = \"auto\""))
             }
-            _ => out.push(character),
         }
     }
-    out.push('"');
-    out
+
+    fn new(service: &str, least: Level) -> Self {
+        let build = provenance::me().map(|slot| slot.build.into());
+        let origin = Arc::new(Origin { service: service.into(), build });
+        Self(Arc::new(Shared { origin, least, sinks: Mutex::new(Some(Sinks::default())) }))
+    }
+
+    fn set_file(&self, file: LogFile) {
+        if let Some(sinks) = self.0.lock().as_mut() {
+            sinks.file = Some(file);
+        }
+    }
+
+    /// From now on records go to `sink` too.
+    pub(crate) fn add(&self, sink: Box<dyn Sink>) {
+        let queue = Queue::new(sink, Arc::clone(&self.0.origin));
+        if let Some(sinks) = self.0.lock().as_mut() {
+            sinks.queues.push(queue);
+        }
+    }
+
+    /// The fields `workload`, `trace_id` and `task_id` stand beside the others.
+    pub(crate) fn write(&self, event: Event, message: &str, fields: &[(&str, Value)]) {
+        self.0.write(event, message, fields);
+    }
+
+    /// Opens the log file again by its name, after someone has moved it away, and tells how that went.
+    pub(crate) fn reopen(&self) {
+        let reopened = self.0.lock().as_mut().and_then(|sinks| sinks.file.as_mut()).map(LogFile::reopen);
+        let Some((path, result)) = reopened else { return };
+        let path = ("path", Value::Text(path));
+        match result {
+            Ok(()) => self.write(Event::LogReopened, "log file opened again", &[path]),
+            Err(error) => {
+                let fields = [path, ("error", Value::Text(error.to_string()))];
+                self.write(Event::LogReopenFailed, "log file cannot be opened again", &fields);
+            }
+        }
+    }
+
+    /// Writes the last record and brings it to its places; anything later is dropped. Takes at most [`LAST_PATIENCE`].
+    pub(crate) fn finish(&self, event: Event, message: &str, fields: &[(&str, Value)]) {
+        let sinks = {
+            let mut sinks = self.0.lock();
+            if let Some(sinks) = sinks.as_mut() {
+                self.0.write_to(sinks, event, message, fields);
+            }
+            sinks.take()
+        };
+        let Some(sinks) = sinks else { return };
+        if let Some(file) = &sinks.file {
+            file.sync();
+        }
+        let deadline = Instant::now() + LAST_PATIENCE;
+        for queue in &sinks.queues {
+            queue.finish(deadline);
+        }
+    }
+}
+
+impl Shared {
+    fn write(self: &Arc<Self>, event: Event, message: &str, fields: &[(&str, Value)]) {
+        if let Some(sinks) = self.lock().as_mut() {
+            self.write_to(sinks, event, message, fields);
+        }
+    }
+
+    fn write_to(self: &Arc<Self>, sinks: &mut Sinks, event: Event, message: &str, fields: &[(&str, Value)]) {
+        if !event.level().reaches(self.least) {
+            return;
+        }
+        let Origin { service, build } = &*self.origin;
+        // Read under the lock: the times in a file only grow.
+        let time = SystemTime::now();
+        let record = Record { time, service, build: build.as_deref(), event, message, fields };
+        if let Some(file) = &mut sinks.file {
+            sinks.line.clear();
+            sinks.line.shrink_to(LARGE_LINE);
+            record.write_line(&mut sinks.line);
+            file.write(&record, &sinks.line);
+        }
+        if !sinks.queues.is_empty() {
+            let log = Arc::downgrade(self);
+            sinks.queues.iter().for_each(|queue| queue.push(&record, &log));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Sinks>> {
+        self.sinks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::UNIX_EPOCH;
-
-    use super::*;
-
-    #[test]
-    fn every_character_survives_and_none_breaks_the_line() {
-        let hostile: String = (0..0x3000).filter_map(char::from_u32).collect();
-        let fields = [("key\n", Value::Text(hostile.clone())), ("number", Value::Number(-1))];
-        let line = line(UNIX_EPOCH, "s\"", Event::WorkloadOutput, &hostile, &fields);
-        assert_eq!(
-            line.chars().filter(|character| character.is_control()).count(),
-            1,
-            "only the last newline"
-        );
-        assert!(!line.contains(['\u{2028}', '\u{2029}', '\u{85}']));
-        let json: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-        assert_eq!(json["message"], hostile.as_str());
-        assert_eq!(json["service"], "s\"");
-        assert_eq!(json["fields"]["key\n"], hostile.as_str());
-        assert_eq!(json["fields"]["number"], -1);
-        assert_eq!(json["event_id"], 206);
-    }
-
-    #[test]
-    fn nothing_follows_the_last_record() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("log");
-        let log = Log::to_file("s", &path).expect("a log");
-        log.write(Event::Ready, "one", &[]);
-        log.finish(Event::Stopped, "two", &[]);
-        log.write(Event::WorkloadOutput, "three", &[]);
-        let text = std::fs::read_to_string(&path).expect("the log");
-        assert_eq!(text.lines().count(), 2);
-        assert!(text.ends_with("\"message\":\"two\",\"fields\":{}}\n"), "{text}");
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ mod slot;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
@@ -48,8 +48,6 @@ pub(crate) struct Supervisor<'a> {
     source: Option<PathBuf>,
     shared: Shared,
     inbox: Receiver<Message>,
-    /// Held by each thread that reads output: disconnected when the last has ended.
-    output_ended: Receiver<()>,
     begun: Instant,
     state: State,
     slots: Vec<Slot>,
@@ -72,15 +70,13 @@ impl<'a> Supervisor<'a> {
         host: &'a mut dyn Host,
         (sender, inbox): (Sender<Message>, Receiver<Message>),
     ) -> Self {
-        let (reader, output_ended) = mpsc::channel();
         let (heartbeat, stop_deadline) = (config.heartbeat(), config.stop_deadline());
         let slots = config.workloads.into_iter().map(|workload| Slot::new(workload, stop_deadline)).collect();
         Self {
             host,
             source,
-            shared: Shared { log, sender, reader },
+            shared: Shared { log, sender },
             inbox,
-            output_ended,
             begun: Instant::now(),
             state: State::Stopped,
             slots,
@@ -151,7 +147,7 @@ impl<'a> Supervisor<'a> {
                 }
             }
             Message::Request { request, reply } => self.answer(request, reply),
-            Message::Reopen => self.reopen(),
+            Message::Reopen => self.shared.log.reopen(),
             Message::Exited { run } => {
                 if let Some(index) = self.slot_of(run) {
                     let success = self.slots[index].reap(&self.shared);
@@ -260,10 +256,9 @@ impl<'a> Supervisor<'a> {
     }
 
     fn end(mut self) -> Result<(), Failure> {
-        let Shared { log, sender, reader } = self.shared.clone();
-        self.shared.reader = mpsc::channel().0;
-        drop((reader, sender));
-        let _ = self.output_ended.recv_timeout(OUTPUT_GRACE);
+        let log = self.shared.log.clone();
+        let deadline = Instant::now() + OUTPUT_GRACE;
+        self.slots.iter_mut().for_each(|slot| slot.finish_output(deadline));
         let left = self.slots.iter().filter(|slot| slot.machine.has_process()).count();
         self.state = State::Stopped;
         self.answer_waiters();
@@ -275,11 +270,6 @@ impl<'a> Supervisor<'a> {
             return Err(Failure::new(Cause::System, message, "look for processes in uninterruptible sleep"));
         }
         self.failure.map_or(Ok(()), Err)
-    }
-
-    fn reopen(&mut self) {
-        // Until the log can be told otherwise it is opened for appending, once.
-        self.shared.log.write(Event::ControlRefused, "the log cannot be opened again", &[]);
     }
 
     fn beat(&self) {

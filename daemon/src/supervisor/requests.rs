@@ -25,7 +25,7 @@ impl Supervisor<'_> {
         let answer = match request {
             Request::Status {} => Ok(Answer::Status { status: Box::new(self.status()) }),
             Request::Reopen {} => {
-                self.reopen();
+                self.shared.log.reopen();
                 Ok(Answer::Done { outcome: Outcome::Changed, state: self.state })
             }
             Request::Control { control, workload } => match self.control(control, workload.as_deref()) {

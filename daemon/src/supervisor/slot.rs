@@ -1,13 +1,13 @@
 //! One workload as it is: its machine, its process if it has one, and the threads around it.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::{BufRead, BufReader, Read};
 use std::process::ExitStatus;
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Message, text};
+use crate::capture::{self, Capture, CaptureOptions, Output};
 use crate::config::{Probe, Workload};
 use crate::log::{Event, Log, Value};
 use crate::machine::{Action, Input, Machine};
@@ -15,8 +15,6 @@ use crate::os::Process;
 use crate::probe::{self, Asking, Purpose};
 use crate::state::{Control, Refusal, State, Step};
 
-/// A longer line of a workload's output becomes several records. Bytes.
-const LONGEST_LINE: u64 = 8 * 1024;
 /// The threads around a process read lines or wait; bytes.
 const STACK: usize = 128 * 1024;
 
@@ -26,8 +24,6 @@ pub(super) struct Shared {
     pub(super) log: Log,
     /// The supervisor's own inbox.
     pub(super) sender: Sender<Message>,
-    /// Held by each thread that reads output.
-    pub(super) reader: Sender<()>,
 }
 
 /// A workload.
@@ -39,6 +35,10 @@ pub(super) struct Slot {
     pub(super) starts: u64,
     pub(super) last_end: Option<String>,
     run: Option<Run>,
+    /// How much it may print, over all its runs.
+    output: CaptureOptions,
+    /// Of runs that have ended: their last output.
+    captures: Vec<Capture>,
 }
 
 /// A process of a workload, from its start to its end.
@@ -46,14 +46,18 @@ struct Run {
     number: u64,
     process: Process,
     started: Instant,
-    /// Ends when the run does.
-    _probes: Vec<Asking>,
+    /// The reading of its output.
+    captures: Vec<Capture>,
+    /// Each ends when the run does.
+    probes: Vec<Asking>,
 }
 
 impl Slot {
     pub(super) fn new(workload: Workload, stop: Duration) -> Self {
         let machine = Machine::new(workload.policy(stop), Instant::now());
-        Self { workload, machine, is_removed: false, starts: 0, last_end: None, run: None }
+        let output = CaptureOptions::new(workload.output());
+        let (is_removed, starts, last_end, run, captures) = (false, 0, None, None, Vec::new());
+        Self { workload, machine, is_removed, starts, last_end, run, output, captures }
     }
 
     pub(super) fn is_probed(&self) -> bool {
@@ -123,7 +127,10 @@ impl Slot {
         let started = Instant::now();
         let outcome = match Process::spawn(self.workload.command(), &self.workload.args) {
             Ok(process) => {
-                self.begin(Run { number, process, started, _probes: Vec::new() }, shared);
+                self.begin(
+                    Run { number, process, started, captures: Vec::new(), probes: Vec::new() },
+                    shared,
+                );
                 Input::Spawned
             }
             Err(error) => {
@@ -146,8 +153,8 @@ impl Slot {
         let fields = [("workload", text(name)), ("pid", Value::Number(i64::from(run.process.id())))];
         shared.log.write(Event::WorkloadStarted, "workload started", &fields);
         let (stdout, stderr) = run.process.take_output();
-        capture(name, "stdout", stdout, shared);
-        capture(name, "stderr", stderr, shared);
+        run.captures.extend(self.capture("stdout", stdout, shared));
+        run.captures.extend(self.capture("stderr", stderr, shared));
         let (wait, sender, number) = (run.process.waiter(), shared.sender.clone(), run.number);
         let waiting = thread::Builder::new().stack_size(STACK).spawn(move || {
             wait();
@@ -189,6 +196,9 @@ impl Slot {
         let Some(mut run) = self.run.take() else { return false };
         // What it leaves behind would run beside its successor.
         run.process.kill_tree();
+        run.captures.iter_mut().for_each(Capture::close);
+        self.captures.retain(|capture| !capture.is_over());
+        self.captures.append(&mut run.captures);
         let status = run.process.reap();
         let mut fields = vec![
             ("workload", text(self.workload.name())),
@@ -201,6 +211,25 @@ impl Slot {
         self.last_end =
             unwell.or_else(|| Some(status.as_ref().map_or_else(ToString::to_string, ToString::to_string)));
         status.is_ok_and(|status| status.success())
+    }
+
+    fn capture(&self, stream: &'static str, output: Option<impl Output>, shared: &Shared) -> Option<Capture> {
+        let name = self.workload.name();
+        let failed = |error: std::io::Error| {
+            let fields = [
+                ("workload", text(name)),
+                ("stream", text(stream)),
+                ("error", Value::Text(error.to_string())),
+            ];
+            shared.log.write(Event::WorkloadOutputAbandoned, "output cannot be read", &fields);
+        };
+        capture::capture(name, stream, output?, &shared.log, &self.output).map_err(failed).ok()
+    }
+
+    /// Waits for the last output of all its runs.
+    pub(super) fn finish_output(&mut self, deadline: Instant) {
+        let left = self.run.iter_mut().flat_map(|run| run.captures.drain(..));
+        self.captures.drain(..).chain(left).for_each(|capture| _ = capture.wait(deadline));
     }
 
     /// What a probe's verdict is to the machine.
@@ -222,6 +251,7 @@ impl Slot {
     pub(super) fn reconfigure(&mut self, workload: Workload, stop: Duration, number: u64, shared: &Shared) {
         let changed = !self.workload.is_same_as(&workload);
         self.machine.set_policy(workload.policy(stop));
+        self.output = CaptureOptions::new(workload.output());
         self.workload = workload;
         if changed && !matches!(self.machine.state(), State::Stopped) {
             // A stop that is under way ends first, and starts nothing.
@@ -237,7 +267,7 @@ impl Run {
 
     fn ask(&mut self, probe: &Probe, purpose: Purpose, shared: &Shared) {
         match probe::ask(probe.clone(), purpose, self.number, shared.sender.clone()) {
-            Ok(asking) => self._probes.push(asking),
+            Ok(asking) => self.probes.push(asking),
             // Without an answer it would wait for its deadline; so it ends now.
             Err(error) => {
                 let verdict = Err(format!("cannot be probed: {error}"));
@@ -245,23 +275,6 @@ impl Run {
             }
         }
     }
-}
-
-fn capture(name: &str, stream: &'static str, output: Option<impl Read + Send + 'static>, shared: &Shared) {
-    let Some(output) = output else { return };
-    let (log, name, alive) = (shared.log.clone(), name.to_owned(), shared.reader.clone());
-    // Without a thread the workload writes into a pipe that nobody reads any more, and is told so.
-    let _ = thread::Builder::new().stack_size(STACK).spawn(move || {
-        let mut lines = BufReader::new(output);
-        let mut line = Vec::new();
-        while let Ok(1..) = (&mut lines).take(LONGEST_LINE).read_until(b'\n', &mut line) {
-            let message = String::from_utf8_lossy(&line);
-            let fields = [("workload", text(&name)), ("stream", text(stream))];
-            log.write(Event::WorkloadOutput, message.trim_end_matches(['\n', '\r']), &fields);
-            line.clear();
-        }
-        drop(alive);
-    });
 }
 
 pub(super) fn milliseconds(duration: Duration) -> i64 {

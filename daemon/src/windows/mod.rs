@@ -17,7 +17,7 @@ use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, SetCon
 use crate::config::Config;
 use crate::failure::{Cause, Failure};
 use crate::identity::NAME;
-use crate::log::Log;
+use crate::log::{Log, LogSettings};
 use crate::state::{Control, State};
 use crate::supervisor::{Host, Message, Supervisor};
 
@@ -29,10 +29,7 @@ static CONSOLE: OnceLock<Sender<Message>> = OnceLock::new();
 
 /// Supervises until Ctrl-C, Ctrl-Break or the console's end.
 pub(crate) fn run_in_foreground(config: Config) -> Result<(), Failure> {
-    let log = match &config.log_file {
-        Some(path) => open_log(path)?,
-        None => Log::to_stderr(NAME),
-    };
+    let log = Log::open(NAME, &LogSettings::of_file(config.log_file.clone()))?;
     let (sender, inbox) = mpsc::channel();
     CONSOLE.get_or_init(|| sender.clone());
     // SAFETY: `on_console_event` has the required signature and lives as long as the program.
@@ -43,10 +40,7 @@ pub(crate) fn run_in_foreground(config: Config) -> Result<(), Failure> {
 
 /// Appends to `path`.
 pub(crate) fn open_log(path: &Path) -> Result<Log, Failure> {
-    Log::to_file(NAME, path).map_err(|error| {
-        let message = format!("cannot open log file {}: {error}", path.display());
-        Failure::new(Cause::System, message, "create its folder and make it writable")
-    })
+    Log::open(NAME, &LogSettings::of_file(Some(path.to_owned())))
 }
 
 unsafe extern "system" fn on_console_event(event: u32) -> i32 {

@@ -251,7 +251,7 @@ fn seaworthyd(program: &Path, folder: &Path, run: &Path) -> std::io::Result<Vec<
     fs::write(
         &config,
         format!(
-            "log_file = {log:?}\ncontrol.path = {socket:?}\n[[workloads]]\nname = \"workload\"\ncommand = {run:?}\n"
+            "log.file = {log:?}\ncontrol.path = {socket:?}\n[[workloads]]\nname = \"workload\"\ncommand = {run:?}\n"
         ),
     )?;
     Ok(words(&[program, Path::new("run"), Path::new("--config"), &config]))

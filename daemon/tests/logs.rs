@@ -1,0 +1,149 @@
+//! The log of `seaworthyd run` on Linux: in the journal, into a pipe that nobody reads, and against its schema.
+#![cfg(unix)]
+#![expect(clippy::disallowed_methods, reason = "the tests start the program under test")]
+
+#[path = "support/journal.rs"]
+mod journal;
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+use serde_json::Value;
+
+/// No step of a test takes longer, on a slow machine or in an emulator.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Running {
+    /// Asks it to stop; its exit code.
+    fn stop(&mut self) -> Option<i32> {
+        rustix::process::kill_process(Pid::from_child(&self.0), Signal::TERM).expect("it runs");
+        let mut code = None;
+        wait_until("it ends", || {
+            code = self.0.try_wait().expect("its state");
+            code.is_some()
+        });
+        code.expect("it has ended").code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A configuration with one workload, a script that creates `done` in the folder as its last step.
+fn config(folder: &Path, script: &str) -> std::path::PathBuf {
+    let path = folder.join("seaworthyd.toml");
+    let done = folder.join("done").display().to_string();
+    let text = format!(
+        "[[workloads]]\nname = \"web\"\nrestart = \"never\"\ncommand = \"/bin/sh\"\n\
+         args = [\"-c\", '''{script}; touch {done}; sleep 1000''']\n"
+    );
+    std::fs::write(&path, text).expect("written");
+    path
+}
+
+/// More than any pipe and the queue before it hold.
+const FLOOD: &str = "i=0; while [ $i -lt 9000 ]; do echo $i 0123456789012345678901234567890123456789 0123456789; \
+    i=$((i+1)); done";
+
+#[test]
+fn a_reader_of_standard_error_that_sleeps_or_leaves_stops_nobody() {
+    for leaves in [false, true] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let child = Command::new(env!("CARGO_BIN_EXE_seaworthyd"))
+            .args(["run", "--config"])
+            .arg(config(folder.path(), FLOOD))
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut daemon = Running(child.expect("the daemon starts"));
+        let mut stderr = daemon.0.stderr.take();
+        if leaves {
+            stderr = None;
+        }
+        wait_until("the workload has printed all", || folder.path().join("done").exists());
+        assert_eq!(daemon.stop(), Some(0));
+        let Some(mut stderr) = stderr else { continue };
+        let mut bytes = Vec::new();
+        stderr.read_to_end(&mut bytes).expect("the pipe");
+        let text = String::from_utf8(bytes).expect("UTF-8");
+        let lines: Vec<_> = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).collect();
+        assert!(lines.len() > 50, "{} lines", lines.len());
+        for line in lines {
+            serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+}
+
+#[test]
+fn every_record_of_a_run_follows_the_published_schema() {
+    let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema/log-record.json"));
+    let schema: Value = serde_json::from_slice(&text.expect("the schema")).expect("JSON");
+    let validator = jsonschema::draft202012::new(&schema).expect("a schema");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("log");
+    let config = config(folder.path(), r"printf 'a\033\377\n'");
+    let text = std::fs::read_to_string(&config).expect("the configuration");
+    std::fs::write(&config, format!("log.file = {:?}\n{text}", path.display().to_string())).expect("written");
+    let child = Command::new(env!("CARGO_BIN_EXE_seaworthyd")).args(["run", "--config"]).arg(&config).spawn();
+    let mut daemon = Running(child.expect("the daemon starts"));
+    wait_until("the workload has printed", || folder.path().join("done").exists());
+    assert_eq!(daemon.stop(), Some(0));
+    let text = std::fs::read_to_string(&path).expect("the log");
+    let mut events = Vec::new();
+    for line in text.lines() {
+        let record: Value = serde_json::from_str(line).expect("JSON");
+        let errors: Vec<_> = validator.iter_errors(&record).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?} in {line}");
+        events.push(record["event"].as_str().expect("a name").to_owned());
+    }
+    for event in ["starting", "ready", "workload-started", "workload-output", "workload-exited", "stopped"] {
+        assert!(events.iter().any(|found| found == event), "{event} is not in {events:?}");
+    }
+}
+
+/// systemd-cat connects a program's output to the journal and says so in `JOURNAL_STREAM`, as systemd does for a unit.
+#[test]
+fn under_systemd_records_reach_the_journal_once_and_with_their_fields() {
+    let mut journal = journal::Journal::start();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let namespace = format!("/proc/{}/ns/mnt", journal.process());
+    let child = Command::new("nsenter")
+        .arg(format!("--mount={namespace}"))
+        .args(["systemd-cat", env!("CARGO_BIN_EXE_seaworthyd"), "run", "--config"])
+        .arg(config(folder.path(), "echo hello"))
+        .spawn();
+    let mut daemon = Running(child.expect("nsenter of the package util-linux"));
+    wait_until("the workload has printed", || folder.path().join("done").exists());
+    assert_eq!(daemon.stop(), Some(0));
+    let process = format!("_PID={}", daemon.0.id());
+    let events = ["starting", "workload-started", "ready", "workload-output", "stopping", "stopped"];
+    journal.entries("SEAWORTHYD_EVENT=stopped", 1);
+    let entries = journal.entries(&process, events.len());
+    for event in events {
+        let found = entries.iter().filter(|entry| entry["SEAWORTHYD_EVENT"] == event);
+        assert_eq!(found.count(), 1, "{event} in {entries:#?}");
+    }
+    for entry in &entries {
+        assert_eq!(entry["SYSLOG_IDENTIFIER"], "seaworthyd", "nothing but records: {entry}");
+        assert_eq!(entry["_TRANSPORT"], "journal", "nothing twice: {entry}");
+    }
+    let output = entries.iter().find(|entry| entry["SEAWORTHYD_EVENT"] == "workload-output").expect("it");
+    assert_eq!((&output["MESSAGE"], &output["SEAWORTHYD_WORKLOAD"]), (&"hello".into(), &"web".into()));
+}
