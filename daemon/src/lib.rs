@@ -8,7 +8,9 @@ mod command_line;
 mod config;
 mod failure;
 mod identity;
+mod launch;
 mod log;
+mod privileges;
 mod state;
 mod supervisor;
 

@@ -11,6 +11,7 @@ use crate::backoff::Backoff;
 use crate::config::{Config, Restart, Workload};
 use crate::failure::{Cause, Failure};
 use crate::identity::Identity;
+use crate::launch::Launch;
 use crate::log::{Event, Log, Value};
 use crate::os::Process;
 use crate::state::{Control, State};
@@ -241,7 +242,12 @@ impl<'a> Supervisor<'a> {
     fn start(&mut self, index: usize) {
         let slot = &mut self.slots[index];
         slot.started = Instant::now();
-        match Process::spawn(slot.workload.command(), &slot.workload.args) {
+        match Process::spawn(&Launch::new(
+            slot.workload.name(),
+            slot.workload.command(),
+            &slot.workload.args,
+            &self.log,
+        )) {
             Ok(mut process) => {
                 let name = slot.workload.name().to_owned();
                 let fields = [("workload", text(&name)), ("pid", pid(&process))];

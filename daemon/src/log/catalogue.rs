@@ -21,4 +21,12 @@ catalogue! {
     WorkloadStopAsked = 204, "workload-stop-asked", Info, "`workload`, `pid`";
     WorkloadKilled = 205, "workload-killed", Warning, "it did not stop in time and was ended with its tree; `workload`, `pid`";
     WorkloadOutput = 206, "workload-output", Info, "a line that a workload printed; `workload`, `stream`";
+    PrivilegesApplied = 400, "privileges-applied", AuditSuccess, "a workload runs with what it may do; `workload`, `pid`, `user`, `group`, `capabilities`, `no_new_privileges`, `landlock`, `seccomp`, `namespaces`";
+    PrivilegesRefused = 401, "privileges-refused", AuditFailure, "a workload was not started because its privileges could not be applied; `workload`, `error`";
+    PrivilegesUnsupported = 402, "privileges-unsupported", AuditFailure, "a workload runs without what the system lacks, as the configuration allows; `workload`, `pid`, `unsupported`";
+    TreeEnded = 410, "tree-ended", Info, "a workload's other processes were ended; `workload`, `pid`, `ended` (how many)";
+    TreeLeft = 411, "tree-left", Error, "processes of a workload outlive a kill; `workload`, `pid`, `ended`, `left`";
+    SubreaperMissing = 412, "subreaper-missing", Warning, "processes whose parents have left are found by their mark in the environment alone; `error`";
+    StrayEnded = 420, "stray-ended", AuditSuccess, "a process that a killed daemon left behind was ended; `pid`, `workload`, `instance`";
+    StrayLeft = 421, "stray-left", AuditFailure, "a process that a killed daemon left behind could not be ended; `pid`, `workload`, `instance`";
 }

@@ -1,7 +1,14 @@
 //! Linux: signals; processes and systemd are in the files beside.
 
+mod accounts;
+mod children;
+mod marker;
+mod privileges;
 mod process;
+mod procfs;
+mod sweep;
 mod systemd;
+mod tree;
 
 use std::sync::mpsc::{self, Sender};
 use std::thread;
