@@ -2,7 +2,13 @@
 
 mod accounts;
 mod children;
+#[cfg_attr(not(test), expect(dead_code, reason = "no command asks for it yet"))]
+mod daemonize;
+mod inheritance;
+mod lock;
 mod marker;
+#[cfg_attr(not(test), expect(dead_code, reason = "no command reads it yet"))]
+mod pid_file;
 mod privileges;
 mod process;
 mod procfs;
@@ -81,4 +87,12 @@ fn forward_signals(sender: Sender<Message>) -> Result<(), Failure> {
         }
     });
     Ok(())
+}
+
+/// What has to run a program of this build: an emulator, or nothing. Cargo's variable is the only way to know.
+#[cfg(test)]
+fn runner() -> Vec<String> {
+    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH).to_uppercase().replace('-', "_");
+    let runner = std::env::var(format!("CARGO_TARGET_{target}_RUNNER")).unwrap_or_default();
+    runner.split_whitespace().map(str::to_owned).collect()
 }

@@ -15,7 +15,7 @@ use libc::{c_int, c_long, c_ulong, sock_filter, sock_fprog};
 use rustix::pipe::PipeFlags;
 
 use super::Identity;
-use crate::os::procfs;
+use crate::os::{inheritance, procfs};
 use crate::privileges::{Namespace, Privileges, WhenUnsupported, names_of};
 
 /// Numbers from capabilities(7).
@@ -135,7 +135,7 @@ impl Plan {
 
     /// To be called in the new process only. On an error the program must not be started.
     pub(super) fn carry_out(&self) -> io::Result<()> {
-        reset_signals();
+        shed_inheritance();
         if let Some(umask) = self.umask {
             // SAFETY: takes a number and cannot fail.
             unsafe { libc::umask(umask as libc::mode_t) };
@@ -302,11 +302,8 @@ impl Own {
     }
 }
 
-fn reset_signals() {
-    for signal in 1..=64 {
-        // SAFETY: the default disposition needs no handler. Those that cannot be changed are refused, rightly.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
+fn shed_inheritance() {
+    inheritance::default_dispositions(None);
     // Whatever the daemon was started with, or holds by mistake, ends at the program's start. Linux before 5.11 does not
     // know the call; there, descriptors that the daemon itself opened still end.
     // SAFETY: takes numbers only, and closes nothing yet.
