@@ -174,3 +174,6 @@ fn audit(launch: &Launch, child: &Child, plan: &Plan, unsupported: &[String]) {
 fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests;
