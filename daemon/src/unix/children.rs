@@ -17,7 +17,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions};
 use signal_hook::consts::SIGCHLD;
 use signal_hook::iterator::Signals;
 
-use super::procfs;
+use super::procfs::{self, Entry};
 use super::sweep::sweep;
 use crate::log::{Event, Log, Value};
 
@@ -88,15 +88,20 @@ pub(super) fn reap_orphans() {
     if !matches!(rustix::process::waitid(WaitId::All, any_dead), Ok(Some(_))) {
         return;
     }
+    for entry in procfs::pids(false).into_iter().filter_map(Entry::read) {
+        reap(&entry, &waited_for);
+    }
+}
+
+/// Takes the status of `entry` if it is a dead orphan.
+pub(super) fn reap(entry: &Entry, waited_for: &[i32]) {
     let (me, group) = (rustix::process::getpid().as_raw_pid(), rustix::process::getpgrp().as_raw_pid());
-    for entry in procfs::snapshot() {
-        let is_orphan = entry.parent == me && entry.group != group && !waited_for.contains(&entry.pid);
-        if is_orphan
-            && !entry.is_alive()
-            && let Some(pid) = Pid::from_raw(entry.pid)
-        {
-            let _ = rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
-        }
+    let is_orphan = entry.parent == me && entry.group != group && !waited_for.contains(&entry.pid);
+    if is_orphan
+        && !entry.is_alive()
+        && let Some(pid) = Pid::from_raw(entry.pid)
+    {
+        let _ = rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
     }
 }
 

@@ -7,8 +7,8 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
-use super::tree::Ended;
-use super::{children, marker, privileges, procfs, tree};
+use super::tree::{Ended, Hunt};
+use super::{children, marker, privileges, tree};
 use crate::launch::Launch;
 use crate::log::{Event, Log, Value};
 
@@ -64,11 +64,13 @@ impl Process {
         rustix::process::kill_process_group(self.group, Signal::TERM)?;
         rustix::process::kill_process_group(self.group, Signal::CONT)?;
         let waited_for = children::waited_for();
-        let entries = procfs::snapshot();
-        let outside = self.members(&entries, &waited_for).into_iter();
-        for entry in outside.filter(|entry| entry.group != self.group.as_raw_pid() && entry.is_alive()) {
-            tree::signal(&entry, Signal::TERM);
-        }
+        self.hunt(&waited_for, |hunt| {
+            hunt.for_each(|entry| {
+                if entry.group != self.group.as_raw_pid() {
+                    tree::signal(entry, Signal::TERM);
+                }
+            });
+        });
         Ok(())
     }
 
@@ -80,7 +82,7 @@ impl Process {
         }
         // Held to the end: a child that is being made right now has no mark yet.
         let waited_for = children::waited_for();
-        let outcome = tree::end(|entries| self.members(entries, &waited_for));
+        let outcome = self.hunt(&waited_for, |hunt| hunt.end());
         // What `/proc` hides (hidepid) is still in the group. Fails only when nothing is left there.
         let _ = rustix::process::kill_process_group(self.group, Signal::KILL);
         drop(waited_for);
@@ -94,9 +96,16 @@ impl Process {
         status
     }
 
-    fn members(&self, entries: &[procfs::Entry], waited_for: &[i32]) -> Vec<procfs::Entry> {
-        let (root, mark) = (self.group.as_raw_pid(), marker::of(&self.name));
-        tree::members(entries, root, &mark, waited_for, children::is_subreaper())
+    /// For the processes of this workload.
+    fn hunt<T>(&self, waited_for: &[i32], then: impl FnOnce(&Hunt<'_>) -> T) -> T {
+        let (root, mark, is_subreaper) =
+            (self.group.as_raw_pid(), marker::of(&self.name), children::is_subreaper());
+        let me = rustix::process::getpid().as_raw_pid();
+        then(&Hunt {
+            is_seed: &|entry| tree::is_of_workload(entry, root, &mark, waited_for, is_subreaper),
+            spared: &|pid| pid == me || pid != root && waited_for.contains(&pid),
+            reap: &|entry| children::reap(entry, waited_for),
+        })
     }
 
     fn has_ended(&self) -> bool {

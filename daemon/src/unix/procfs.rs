@@ -56,14 +56,15 @@ impl Entry {
     }
 }
 
-/// Every process that may be seen, dead ones included.
-pub(super) fn snapshot() -> Vec<Entry> {
-    pids().filter_map(Entry::read).collect()
-}
-
-fn pids() -> impl Iterator<Item = i32> {
+/// The pids of every process that may be seen, dead ones included, in the order of their numbers or against it.
+pub(super) fn pids(highest_first: bool) -> Vec<i32> {
     let folders = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    folders.filter_map(|folder| folder.file_name().to_str()?.parse().ok())
+    let mut pids: Vec<i32> = folders.filter_map(|folder| folder.file_name().to_str()?.parse().ok()).collect();
+    pids.sort_unstable();
+    if highest_first {
+        pids.reverse();
+    }
+    pids
 }
 
 /// The value of `name` in the environment that the process was started with; `None` also when it may not be read.
@@ -118,7 +119,7 @@ mod tests {
     #[test]
     fn this_process_is_there() {
         let me = i32::try_from(std::process::id()).expect("a pid");
-        let entry = snapshot().into_iter().find(|entry| entry.pid == me).expect("listed");
+        let entry = pids(false).into_iter().find(|pid| *pid == me).and_then(Entry::read).expect("listed");
         assert!(entry.is_alive() && entry.is_same());
         assert_eq!(entry.parent, rustix::process::getppid().expect("a parent").as_raw_pid());
         let other = Entry { start: entry.start + 1, ..entry };
