@@ -22,6 +22,9 @@ seaworthyd: starts workloads, restarts them when they end, and stops them whole
 
 usage:
   seaworthyd run [--config FILE]        supervise in the foreground until SIGTERM or Ctrl-C
+      --daemonize        Linux without systemd: leave the terminal; the exit code says whether it became ready
+      --user USER, --group GROUP         as whom then
+      --pid-file FILE, --lock-file FILE  where then, instead of the folder of the control socket
   seaworthyd check-config FILE          tell whether a configuration is valid, and change nothing
   seaworthyd --version [--json]         tell version, commit and target
   seaworthyd --help                     print this
@@ -57,7 +60,7 @@ pub(crate) enum Command {
     },
     Run {
         config: Option<PathBuf>,
-        as_service: bool,
+        how: How,
     },
     /// What the guardian runs.
     Work(worker::Start),
@@ -70,6 +73,24 @@ pub(crate) enum Command {
         at: Place,
         json: bool,
     },
+}
+
+/// How the daemon runs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    Foreground,
+    /// What the Windows service manager starts.
+    Service,
+    Daemonized(Daemonize),
+}
+
+/// As whom, and by which files, a daemon of the old kind is known.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Daemonize {
+    pub(crate) user: Option<String>,
+    pub(crate) group: Option<String>,
+    pub(crate) pid_file: Option<PathBuf>,
+    pub(crate) lock_file: Option<PathBuf>,
 }
 
 /// Where the daemon is asked.
@@ -104,6 +125,8 @@ struct Options {
     on_demand: bool,
     pulse: Option<u64>,
     crash: Option<String>,
+    is_daemonized: bool,
+    daemonize: Daemonize,
 }
 
 fn parse_words(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
@@ -119,6 +142,11 @@ fn parse_words(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Long("demand") => given.on_demand = true,
             Long("config") => given.config = Some(PathBuf::from(parser.value()?)),
             Long("socket") => given.socket = Some(PathBuf::from(parser.value()?)),
+            Long("daemonize") => given.is_daemonized = true,
+            Long("user") => given.daemonize.user = Some(parser.value()?.string()?),
+            Long("group") => given.daemonize.group = Some(parser.value()?.string()?),
+            Long("pid-file") => given.daemonize.pid_file = Some(PathBuf::from(parser.value()?)),
+            Long("lock-file") => given.daemonize.lock_file = Some(PathBuf::from(parser.value()?)),
             Long("pulse") => given.pulse = Some(parser.value()?.parse()?),
             Long("crash") => given.crash = Some(parser.value()?.to_string_lossy().into_owned()),
             Value(word) => words.push(word.to_string_lossy().into_owned()),
@@ -141,9 +169,31 @@ fn is_json(format: &OsStr) -> Result<bool, lexopt::Error> {
 }
 
 fn command(words: &[&str], given: Options) -> Result<Command, lexopt::Error> {
-    let Options { config, socket, version, json, as_service, on_demand, pulse, crash } = given;
+    let Options {
+        config,
+        socket,
+        version,
+        json,
+        as_service,
+        on_demand,
+        pulse,
+        crash,
+        is_daemonized,
+        daemonize,
+    } = given;
     if let (["worker"], Some(pulse)) = (words, pulse) {
         return Ok(Command::Work(worker::Start { config, pulse, crash }));
+    }
+    if is_daemonized || daemonize != Daemonize::default() {
+        return match words {
+            ["run"] if is_daemonized && !as_service && !on_demand && socket.is_none() && !json => {
+                Ok(Command::Run { config, how: How::Daemonized(daemonize) })
+            }
+            _ => {
+                Err("--daemonize goes with 'run', and --user, --group, --pid-file, --lock-file with it"
+                    .into())
+            }
+        };
     }
     let at = || Place { socket: socket.clone(), config: config.clone() };
     let is_plain = !as_service && !on_demand;
@@ -151,7 +201,10 @@ fn command(words: &[&str], given: Options) -> Result<Command, lexopt::Error> {
     match words {
         [] if version && is_plain && config.is_none() && socket.is_none() => Ok(Command::Version { json }),
         _ if version => Err("--version takes no command".into()),
-        ["run"] if !on_demand && is_local => Ok(Command::Run { config, as_service }),
+        ["run"] if !on_demand && is_local => {
+            let how = if as_service { How::Service } else { How::Foreground };
+            Ok(Command::Run { config, how })
+        }
         ["check-config", path] if is_plain && is_local && config.is_none() => {
             Ok(Command::CheckConfig { path: PathBuf::from(path) })
         }
@@ -186,8 +239,9 @@ pub(crate) fn perform(command: Command) -> Result<(), Failure> {
         Command::Help => print!("{HELP}"),
         Command::Version { json: true } => println!("{}", Identity::of_this_program().json()),
         Command::Version { json: false } => println!("{}", Identity::of_this_program().line()),
-        Command::Run { config, as_service: false } => os::run_in_foreground(config.as_deref())?,
-        Command::Run { config, as_service: true } => os::run_as_service(config)?,
+        Command::Run { config, how: How::Foreground } => os::run_in_foreground(config.as_deref())?,
+        Command::Run { config, how: How::Service } => os::run_as_service(config)?,
+        Command::Run { config, how: How::Daemonized(daemonize) } => os::run_daemonized(config, daemonize)?,
         Command::Work(start) => worker::work(start)?,
         Command::CheckConfig { path } => {
             let config = Config::read(&path)?;
@@ -263,9 +317,9 @@ mod tests {
         let config = Some(PathBuf::from("f"));
         assert_eq!(
             parse_line("run --config f"),
-            Ok(Command::Run { config: config.clone(), as_service: false })
+            Ok(Command::Run { config: config.clone(), how: How::Foreground })
         );
-        assert_eq!(parse_line("run --service"), Ok(Command::Run { config: None, as_service: true }));
+        assert_eq!(parse_line("run --service"), Ok(Command::Run { config: None, how: How::Service }));
         let install = Manage::Install { config, on_demand: true };
         assert_eq!(parse_line("install --config=f --demand"), Ok(Command::Manage(install)));
         let at = || Place { socket: Some(PathBuf::from("s")), config: None };
@@ -286,6 +340,8 @@ mod tests {
             ("run run", "'run' does not take"),
             ("run --jsn", "invalid option '--jsn'"),
             ("run --json", "'run' does not take"),
+            ("stop --daemonize", "--daemonize goes with 'run'"),
+            ("run --user x", "--daemonize goes with 'run'"),
             ("stop --service", "'stop' does not take"),
             ("stop a b", "'stop' does not take"),
             ("check-config", "'check-config' needs a file"),

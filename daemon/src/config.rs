@@ -1,6 +1,6 @@
 //! The configuration file: read whole and checked whole before anything starts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,8 +10,10 @@ use toml::Spanned;
 
 use crate::capture::OutputSettings;
 use crate::failure::{Cause, Failure};
-use crate::log::LogSettings;
+use crate::launch::Launch;
+use crate::log::{Log, LogSettings};
 use crate::machine::Policy;
+use crate::privileges::Privileges;
 
 /// A larger file is a mistake, not a configuration.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -64,6 +66,13 @@ pub(crate) struct Workload {
     /// Its arguments.
     #[serde(default)]
     pub(crate) args: Vec<String>,
+    /// Set beside what it inherits from the daemon.
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    /// Its working directory; else the daemon's own.
+    directory: Option<PathBuf>,
+    /// What it may do; nothing that it does not need.
+    privileges: Option<Spanned<Privileges>>,
     /// When it is started again.
     #[serde(default)]
     pub(crate) restart: Restart,
@@ -179,6 +188,16 @@ impl Config {
             }
             check_seconds("start_seconds", workload.start_seconds.as_ref())?;
             check_seconds("stop_seconds", workload.stop_seconds.as_ref())?;
+            if let Some(key) =
+                workload.environment.keys().find(|key| key.is_empty() || key.contains(['=', '\0']))
+            {
+                let why = format!("environment of workload {name:?}: {key:?} cannot be a variable's name");
+                return Err((workload.name.span(), why));
+            }
+            if let Some(privileges) = &workload.privileges {
+                let in_key = |why| (privileges.span(), format!("privileges of workload {name:?}: {why}"));
+                privileges.as_ref().check().map_err(in_key)?;
+            }
             if let Some(output) = &workload.output {
                 output
                     .as_ref()
@@ -237,6 +256,19 @@ impl Workload {
         }
     }
 
+    /// What its process is started with.
+    pub(crate) fn launch(&self, log: &Log) -> Launch {
+        let environment =
+            self.environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let privileges = self.privileges.as_ref().map(|privileges| privileges.as_ref().clone());
+        Launch {
+            environment,
+            folder: self.directory.clone(),
+            privileges: privileges.unwrap_or_default(),
+            ..Launch::new(self.name(), self.command(), &self.args, log)
+        }
+    }
+
     pub(crate) fn output(&self) -> OutputSettings {
         self.output.as_ref().map(|output| *output.as_ref()).unwrap_or_default()
     }
@@ -251,6 +283,8 @@ impl Workload {
                 (workload.restart, seconds(workload.start_seconds.as_ref(), 30)),
                 (workload.stop_seconds.as_ref().map(|seconds| *seconds.as_ref()), workload.give_up_after),
                 workload.output(),
+                (workload.environment.clone(), workload.directory.clone()),
+                workload.privileges.as_ref().map(|privileges| privileges.as_ref().clone()),
             )
         };
         plain(self) == plain(other)

@@ -36,21 +36,27 @@ pub(crate) struct Failure {
     code: u8,
     message: String,
     hint: Cow<'static, str>,
+    is_told: bool,
 }
 
 impl Failure {
     pub(crate) fn new(cause: Cause, message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
-        Self { code: cause as u8, message: message.into(), hint: hint.into() }
+        Self { code: cause as u8, message: message.into(), hint: hint.into(), is_told: false }
     }
 
-    /// One with this exit code, whose reason has been told.
-    pub(crate) fn told(code: u8) -> Self {
-        Self { code, message: String::new(), hint: Cow::Borrowed("") }
+    /// One with this exit code, which the worker has told in these words already.
+    pub(crate) fn told(code: u8, words: String) -> Self {
+        Self { code, message: words, hint: Cow::Borrowed(""), is_told: true }
     }
 
-    /// Whether there is still something to say.
+    /// Whether it stands on standard error already.
     pub(crate) fn is_told(&self) -> bool {
-        self.message.is_empty()
+        self.is_told
+    }
+
+    /// Its number; see [`Cause`].
+    pub(crate) fn code(&self) -> u8 {
+        self.code
     }
 
     /// What is wrong.
@@ -63,12 +69,6 @@ impl Failure {
         &self.hint
     }
 
-    /// Its number; see [`Cause`].
-    #[cfg(windows)]
-    pub(crate) fn code(&self) -> u8 {
-        self.code
-    }
-
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)
     }
@@ -76,6 +76,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}\n  next: {}", self.message, self.hint)
+        write!(out, "{}", self.message)?;
+        if self.hint.is_empty() { Ok(()) } else { write!(out, "\n  next: {}", self.hint) }
     }
 }

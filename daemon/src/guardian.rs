@@ -56,25 +56,31 @@ pub(crate) enum Notice {
 }
 
 /// What a worker says of itself, each a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Word {
     Alive,
     Reloading,
     State(State, Duration),
+    /// Why it ends, in the words that stand on standard error too.
+    Failed(String),
 }
 
 impl Word {
     /// The line without its end.
-    pub(crate) fn line(self) -> String {
+    pub(crate) fn line(&self) -> String {
         match self {
             Self::Alive => "alive".to_owned(),
             Self::Reloading => "reloading".to_owned(),
             Self::State(state, patience) => format!("state {} {}", state.name(), patience.as_millis()),
+            Self::Failed(words) => format!("failed {}", words.escape_default()),
         }
     }
 
     /// From a line without its end.
     pub(crate) fn parse(line: &str) -> Option<Self> {
+        if let Some(words) = line.strip_prefix("failed ") {
+            return Some(Self::Failed(words.replace("\\n", "\n").replace("\\\"", "\"").replace("\\'", "'")));
+        }
         let words: Vec<_> = line.split(' ').collect();
         match words.as_slice() {
             ["alive"] => Some(Self::Alive),
@@ -142,6 +148,8 @@ struct Worker {
     started: Instant,
     last_state: Option<State>,
     last_sign: Instant,
+    /// Why it ends, by its own words.
+    last_words: String,
 }
 
 /// How a watch over a worker ended.
@@ -187,7 +195,7 @@ impl Guardian<'_> {
         };
         thread::Builder::new().stack_size(STACK).spawn(listen).map_err(failed)?;
         let now = Instant::now();
-        Ok(Worker { child, input, started: now, last_state: None, last_sign: now })
+        Ok(Worker { child, input, started: now, last_state: None, last_sign: now, last_words: String::new() })
     }
 
     /// Passes on what comes until the worker's output ends.
@@ -217,6 +225,7 @@ impl Guardian<'_> {
         match word {
             Word::Alive => self.tell(|host| host.alive()),
             Word::Reloading => self.tell(|host| host.reloading()),
+            Word::Failed(words) => worker.last_words = words,
             Word::State(state, patience) => {
                 worker.last_state = Some(state);
                 // The service manager hears of the end when the process has gone, and nothing can be lost any more.
@@ -240,7 +249,7 @@ impl Guardian<'_> {
         if worker.last_state == Some(State::Stopped)
             || (worker.last_state.is_none() && code.is_some_and(|code| is_known(&code)))
         {
-            let failure = code.filter(is_known).map(Failure::told);
+            let failure = code.filter(is_known).map(|code| Failure::told(code, worker.last_words));
             self.tell(|host| host.report(State::Stopped, Duration::ZERO));
             return failure.map_or(Ok(None), Err);
         }
@@ -299,7 +308,11 @@ mod tests {
     #[test]
     fn words_survive_the_pipe() {
         let states = State::ALL.map(|state| Word::State(state, Duration::from_millis(1500)));
-        for word in states.into_iter().chain([Word::Alive, Word::Reloading]) {
+        for word in states.into_iter().chain([
+            Word::Alive,
+            Word::Reloading,
+            Word::Failed("it's \"x\"\n  next: y".to_owned()),
+        ]) {
             assert_eq!(Word::parse(&word.line()), Some(word));
         }
         for line in ["", "state", "state running", "state dancing 1", "state running -1", "alive alive"] {

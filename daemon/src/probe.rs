@@ -2,12 +2,12 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::Probe;
+use crate::launch::Launch;
 use crate::os::Process;
 use crate::supervisor::Message;
 
@@ -32,8 +32,14 @@ pub(crate) struct Asking {
     _end: Sender<()>,
 }
 
-/// Asks `probe` about run number `run` until the [`Asking`] is dropped or the answer is final, which is sent as a message.
-pub(crate) fn ask(probe: Probe, purpose: Purpose, run: u64, sender: Sender<Message>) -> io::Result<Asking> {
+/// Asks `probe` about run number `run` of what was started with `launch`, until the [`Asking`] is dropped or the answer is final, which is sent as a message.
+pub(crate) fn ask(
+    probe: Probe,
+    launch: Launch,
+    purpose: Purpose,
+    run: u64,
+    sender: Sender<Message>,
+) -> io::Result<Asking> {
     let (end, ended) = mpsc::channel();
     let thread = thread::Builder::new().name("probe".to_owned()).stack_size(STACK);
     thread.spawn(move || {
@@ -45,7 +51,7 @@ pub(crate) fn ask(probe: Probe, purpose: Purpose, run: u64, sender: Sender<Messa
         let mut failures = 0;
         // The first question to something that has just been started is early enough after the first pause.
         while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-            let answer = once(&probe);
+            let answer = once(&probe, &launch);
             failures = if answer.is_ok() { 0 } else { failures + 1 };
             let verdict = match (purpose, answer) {
                 (Purpose::Readiness, Ok(())) => Ok(()),
@@ -62,19 +68,21 @@ pub(crate) fn ask(probe: Probe, purpose: Purpose, run: u64, sender: Sender<Messa
     Ok(Asking { _end: end })
 }
 
-fn once(probe: &Probe) -> io::Result<()> {
+fn once(probe: &Probe, launch: &Launch) -> io::Result<()> {
     let timeout = Duration::from_secs(probe.timeout_seconds);
     match (&probe.exec, &probe.tcp, &probe.http) {
-        (Some(words), _, _) => exec(words, timeout),
+        (Some(words), _, _) => exec(words, launch, timeout),
         (_, Some(address), _) => connect(address, timeout).map(drop),
         (_, _, Some(url)) => http(url, timeout),
         _ => Err(io::Error::other("no question")),
     }
 }
 
-fn exec(words: &[String], timeout: Duration) -> io::Result<()> {
+/// Runs a program as the workload is run: with its privileges, in its folder.
+fn exec(words: &[String], launch: &Launch, timeout: Duration) -> io::Result<()> {
     let (command, args) = words.split_first().ok_or_else(|| io::Error::other("no program"))?;
-    let mut process = Process::spawn(Path::new(command), args)?;
+    let launch = Launch { command: command.into(), args: args.to_vec(), is_audited: false, ..launch.clone() };
+    let mut process = Process::spawn(&launch)?;
     // What it prints is nobody's; closed pipes would kill it for printing, so they are read.
     let (stdout, stderr) = process.take_output();
     let swallow = |output: Option<Box<dyn Read + Send>>| {

@@ -13,6 +13,7 @@ use crate::failure::{Cause, Failure};
 use crate::guardian::{Host, REOPEN, Word};
 use crate::identity::NAME;
 use crate::log::{Event, Log};
+use crate::os;
 use crate::state::{Control, State};
 use crate::supervisor::{Message, Supervisor};
 
@@ -32,6 +33,15 @@ pub(crate) struct Start {
 
 /// Supervises until the guardian says stop, or is no more.
 pub(crate) fn work(start: Start) -> Result<(), Failure> {
+    let guardian = Guardian { pulse: Duration::from_millis(start.pulse.max(1)) };
+    os::name_process();
+    supervise(start, &guardian).inspect_err(|failure| {
+        // Nobody may be left to hear it.
+        let _ = guardian.say(&Word::Failed(failure.to_string()));
+    })
+}
+
+fn supervise(start: Start, guardian: &Guardian) -> Result<(), Failure> {
     let config = start.config.as_ref().map_or_else(|| Ok(Config::default()), |path| Config::read(path))?;
     let log = Log::open(NAME, config.log.as_ref())?;
     if let Some(crash) = start.crash {
@@ -49,8 +59,8 @@ pub(crate) fn work(start: Start) -> Result<(), Failure> {
             )
         },
     )?;
-    let mut guardian = Guardian { pulse: Duration::from_millis(start.pulse.max(1)) };
-    let ended = Supervisor::new(config, start.config, log, &mut guardian, (sender, inbox)).run();
+    let mut host = guardian.clone();
+    let ended = Supervisor::new(config, start.config, log, &mut host, (sender, inbox)).run();
     clients.wait();
     ended
 }
@@ -70,12 +80,13 @@ fn listen(input: impl BufRead, sender: &Sender<Message>) {
 }
 
 /// The guardian as the supervisor's host.
+#[derive(Clone)]
 struct Guardian {
     pulse: Duration,
 }
 
 impl Guardian {
-    fn say(&self, word: Word) -> io::Result<()> {
+    fn say(&self, word: &Word) -> io::Result<()> {
         let mut output = io::stdout().lock();
         writeln!(output, "{}", word.line())?;
         output.flush()
@@ -84,11 +95,11 @@ impl Guardian {
 
 impl Host for Guardian {
     fn report(&mut self, state: State, patience: Duration) -> io::Result<()> {
-        self.say(Word::State(state, patience))
+        self.say(&Word::State(state, patience))
     }
 
     fn reloading(&mut self) -> io::Result<()> {
-        self.say(Word::Reloading)
+        self.say(&Word::Reloading)
     }
 
     fn pulse(&self) -> Option<Duration> {
@@ -96,6 +107,6 @@ impl Host for Guardian {
     }
 
     fn alive(&mut self) -> io::Result<()> {
-        self.say(Word::Alive)
+        self.say(&Word::Alive)
     }
 }

@@ -4,12 +4,11 @@
 mod support;
 
 use std::os::unix::net::UnixDatagram;
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use support::{Daemon, PATIENCE, configure, folder, program, stderr, workload, write};
+use support::{Daemon, PATIENCE, assert_ended, configure, folder, program, stderr, workload, write};
 
 #[test]
 fn each_line_is_an_object_and_a_stop_is_graceful() {
@@ -96,20 +95,6 @@ fn what_a_crashed_workload_leaves_behind_is_ended() {
     assert!(exit["fields"]["ended_by"].as_str().expect("text").contains('9'), "{exit}");
     assert_ended(child);
     assert_eq!(daemon.stop().1, Some(0));
-}
-
-/// A zombie has ended too: its new parent may take seconds to reap it.
-fn assert_ended(process: i32) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
-        if stat.is_empty() || state.starts_with(['Z', 'X']) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "process {process} still runs: {stat}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]

@@ -21,12 +21,14 @@ fn a_killed_worker_is_started_again_and_its_workloads_with_it() {
     let folder = folder();
     let mut daemon = Daemon::run(&workload("web", CALM), folder.path());
     let first = number(&daemon.wait_for("starting"));
+    let web = number(&daemon.wait_for("workload-started"));
     daemon.wait_for("ready");
     support::kill(first);
     let crash = daemon.wait_for("worker-crashed");
     assert!(crash["message"].as_str().expect("text").contains("signal: 9"), "{crash}");
     assert_ne!(number(&daemon.wait_for("starting")), first);
-    daemon.wait_for("workload-started");
+    assert_ne!(number(&daemon.wait_for("workload-started")), web);
+    support::assert_ended(i32::try_from(web).expect("a process number"));
     daemon.wait_for("ready");
     assert_eq!(daemon.stop().1, Some(0));
 }

@@ -33,6 +33,14 @@ catalogue! {
     WorkloadFailed = 209, "workload-failed", Error, "it does not run and will not be started again; `workload`, `last_end`";
     WorkloadStopped = 210, "workload-stopped", Info, "it does not run, as wanted; `workload`";
     WorkloadPaused = 211, "workload-paused", Info, "it runs on, and stays ended when it ends; `workload`";
+    PrivilegesApplied = 400, "privileges-applied", AuditSuccess, "a workload runs with what it may do; `workload`, `pid`, `user`, `group`, `capabilities`, `no_new_privileges`, `landlock`, `seccomp`, `namespaces`";
+    PrivilegesRefused = 401, "privileges-refused", AuditFailure, "a workload was not started because its privileges could not be applied; `workload`, `error`";
+    PrivilegesUnsupported = 402, "privileges-unsupported", AuditFailure, "a workload runs without what the system lacks, as the configuration allows; `workload`, `pid`, `unsupported`";
+    TreeEnded = 410, "tree-ended", Info, "a workload's other processes were ended; `workload`, `pid`, `ended` (how many)";
+    TreeLeft = 411, "tree-left", Error, "processes of a workload outlive a kill; `workload`, `pid`, `ended`, `left`";
+    SubreaperMissing = 412, "subreaper-missing", Warning, "processes whose parents have left are found by their mark in the environment alone; `error`";
+    StrayEnded = 420, "stray-ended", AuditSuccess, "a process that a killed daemon left behind was ended; `pid`, `workload`, `instance`";
+    StrayLeft = 421, "stray-left", AuditFailure, "a process that a killed daemon left behind could not be ended; `pid`, `workload`, `instance`";
     LogSinkFailed = 450, "log-sink-failed", Warning, "a sink of the log takes no records, the others go on; `sink`, `error`";
     LogSinkRecovered = 451, "log-sink-recovered", Info, "that sink takes records again; `sink`, `lost` records in the meantime";
     LogRecordsLost = 452, "log-records-lost", Warning, "in the sink that lost them, where they are missing; `sink`, `records`, and `error` where it is known";

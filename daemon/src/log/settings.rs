@@ -83,6 +83,12 @@ impl Default for LogSettings {
 }
 
 impl LogSettings {
+    /// What holds where only a file is named, or none.
+    #[cfg(test)]
+    pub(crate) fn of_file(file: Option<PathBuf>) -> Self {
+        Self { file, ..Self::default() }
+    }
+
     /// Refuses what cannot work; the message names key and limit.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.file.as_ref().is_some_and(|file| file.file_name().is_none()) {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::{Message, text};
 use crate::capture::{self, Capture, CaptureOptions, Output};
 use crate::config::{Probe, Workload};
+use crate::launch::Launch;
 use crate::log::{Event, Log, Value};
 use crate::machine::{Action, Input, Machine};
 use crate::os::Process;
@@ -125,7 +126,7 @@ impl Slot {
     fn spawn(&mut self, number: u64, shared: &Shared) {
         self.starts += 1;
         let started = Instant::now();
-        let outcome = match Process::spawn(self.workload.command(), &self.workload.args) {
+        let outcome = match Process::spawn(&self.workload.launch(&shared.log)) {
             Ok(process) => {
                 self.begin(
                     Run { number, process, started, captures: Vec::new(), probes: Vec::new() },
@@ -166,11 +167,12 @@ impl Slot {
             self.last_end = Some(format!("cannot be watched: {error}"));
             let _ = shared.sender.send(Message::Exited { run: number });
         }
+        let launch = self.workload.launch(&shared.log);
         if let Some(probe) = &self.workload.readiness {
-            run.ask(probe.as_ref(), Purpose::Readiness, shared);
+            run.ask(probe.as_ref(), &launch, Purpose::Readiness, shared);
         }
         if let Some(probe) = &self.workload.liveness {
-            run.ask(probe.as_ref(), Purpose::Liveness, shared);
+            run.ask(probe.as_ref(), &launch, Purpose::Liveness, shared);
         }
         self.run = Some(run);
     }
@@ -265,8 +267,8 @@ impl Run {
         Value::Number(i64::from(self.process.id()))
     }
 
-    fn ask(&mut self, probe: &Probe, purpose: Purpose, shared: &Shared) {
-        match probe::ask(probe.clone(), purpose, self.number, shared.sender.clone()) {
+    fn ask(&mut self, probe: &Probe, launch: &Launch, purpose: Purpose, shared: &Shared) {
+        match probe::ask(probe.clone(), launch.clone(), purpose, self.number, shared.sender.clone()) {
             Ok(asking) => self.probes.push(asking),
             // Without an answer it would wait for its deadline; so it ends now.
             Err(error) => {

@@ -1,23 +1,38 @@
 //! Linux: signals; processes and systemd are in the files beside.
 
+mod accounts;
+mod children;
+mod daemonize;
+mod inheritance;
+mod lock;
+mod marker;
+mod pid_file;
+mod privileges;
 mod process;
+mod procfs;
 pub(crate) mod socket;
+mod sweep;
 mod systemd;
+mod tree;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use crate::command_line::Manage;
+use crate::command_line::{Daemonize, Manage};
+use crate::config::Config;
 use crate::control::protocol::Answer;
 use crate::failure::{Cause, Failure};
-use crate::guardian::{Notice, guard};
+use crate::guardian::{Host, Notice, guard};
 use crate::identity::NAME;
-use crate::state::Control;
+use crate::state::{Control, State};
 
+use daemonize::{Options, Readiness, daemonize};
 pub(crate) use process::{Process, spawn_worker};
 use systemd::Systemd;
 
@@ -26,6 +41,55 @@ pub(crate) fn run_in_foreground(config: Option<&Path>) -> Result<(), Failure> {
     let (sender, inbox) = mpsc::channel();
     forward_signals(sender.clone())?;
     guard(config, &mut Systemd, (sender, inbox))
+}
+
+/// Supervises as a daemon of the old kind. Returns in the daemon; the launcher ends when that is ready.
+pub(crate) fn run_daemonized(config: Option<PathBuf>, how: Daemonize) -> Result<(), Failure> {
+    // The daemon's folder is another one, and its standard error is gone: what can be told here is.
+    let config = config.map(std::path::absolute).transpose().map_err(|error| {
+        let message = format!("cannot resolve the configuration's path: {error}");
+        Failure::new(Cause::System, message, "give its full path")
+    })?;
+    let settings = config.as_ref().map_or_else(|| Ok(Config::default()), |path| Config::read(path))?.control;
+    let folder = settings.path.unwrap_or_else(socket::default_path).with_file_name(NAME);
+    let lock_file = how.lock_file.unwrap_or_else(|| folder.with_extension("lock"));
+    let pid_file = Some(how.pid_file.unwrap_or_else(|| folder.with_extension("pid")));
+    if let Some(folder) = lock_file.parent() {
+        // If it cannot be made, locking the file in it says why.
+        let _ = std::fs::create_dir_all(folder);
+    }
+    let options = Options { lock_file, pid_file, user: how.user, group: how.group };
+    let mut launcher = Launcher(daemonize(&options)?);
+    let (sender, inbox) = mpsc::channel();
+    let ended = forward_signals(sender.clone())
+        .and_then(|()| guard(config.as_deref(), &mut launcher, (sender, inbox)));
+    ended.inspect_err(|failure| launcher.0.failed(failure))
+}
+
+/// A launcher that waits for its daemon to be ready.
+struct Launcher(Readiness);
+
+impl Host for Launcher {
+    fn report(&mut self, state: State, _patience: Duration) -> io::Result<()> {
+        if state == State::Running {
+            self.0.ready();
+        }
+        Ok(())
+    }
+
+    fn pulse(&self) -> Option<Duration> {
+        None
+    }
+
+    fn alive(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Makes tools such as ps show the program's name, which the way it was started hides.
+pub(crate) fn name_process() {
+    // It is a convenience.
+    let _ = rustix::thread::set_name(c"seaworthyd");
 }
 
 /// Refused: `--service` is how the Windows service manager starts the daemon.
@@ -50,7 +114,7 @@ pub(crate) fn manage(what: Manage) -> Result<String, Failure> {
 /// The service's own controls that do not go to the running daemon.
 pub(crate) fn control_service(control: Control) -> Option<Result<Answer, Failure>> {
     let hint = match control {
-        Control::Start => "systemctl start seaworthyd, or: seaworthyd run",
+        Control::Start => "systemctl start seaworthyd, or: seaworthyd run --daemonize",
         Control::Restart => "systemctl restart seaworthyd",
         _ => return None,
     };
@@ -76,4 +140,12 @@ fn forward_signals(sender: Sender<Notice>) -> Result<(), Failure> {
         }
     });
     Ok(())
+}
+
+/// What has to run a program of this build: an emulator, or nothing. Cargo's variable is the only way to know.
+#[cfg(test)]
+fn runner() -> Vec<String> {
+    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH).to_uppercase().replace('-', "_");
+    let runner = std::env::var(format!("CARGO_TARGET_{target}_RUNNER")).unwrap_or_default();
+    runner.split_whitespace().map(str::to_owned).collect()
 }

@@ -4,45 +4,54 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 
-use crate::config::ReloadSignal;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+
+use super::tree::{Ended, Hunt};
+use super::{children, marker, privileges, tree};
+use crate::config::ReloadSignal;
+use crate::launch::Launch;
+use crate::log::{Event, Log, Value};
+
+/// What only the daemon itself may use: systemd's socket, watchdog and listening sockets.
+const OWN_VARIABLES: [&str; 6] =
+    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 
 /// Starts this program again as a worker, in a process group of its own: a terminal's Ctrl-C is the guardian's to hear.
 pub(crate) fn spawn_worker(args: &[OsString]) -> io::Result<Child> {
     // By what runs, not by its path: during an upgrade another program may be there.
-    Command::new("/proc/self/exe")
-        .arg0(crate::identity::NAME)
-        .args(args)
-        .process_group(0)
-        // Only the guardian speaks to systemd.
-        .env_remove("NOTIFY_SOCKET")
-        .env_remove("WATCHDOG_USEC")
-        .env_remove("WATCHDOG_PID")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(crate::identity::NAME).args(args).process_group(0);
+    for variable in OWN_VARIABLES {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
 }
 
 /// A workload's process, leader of a process group of its own.
-#[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
     group: Pid,
+    name: String,
+    log: Log,
 }
 
 impl Process {
-    pub(crate) fn spawn(command: &Path, args: &[String]) -> io::Result<Self> {
-        let child = Command::new(command)
-            .args(args)
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        Ok(Self { group: Pid::from_child(&child), child })
+    /// Starts it with its privileges applied; the log has an audit record of them, also when it is not started.
+    pub(crate) fn spawn(launch: &Launch) -> io::Result<Self> {
+        let mut command = Command::new(&launch.command);
+        command.args(&launch.args).process_group(0);
+        for variable in OWN_VARIABLES {
+            command.env_remove(variable);
+        }
+        if let Some(folder) = &launch.folder {
+            command.current_dir(folder);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = privileges::start(command, launch)?;
+        let (name, log) = (launch.name.clone(), launch.log.clone());
+        Ok(Self { group: Pid::from_child(&child), child, name, log })
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -63,10 +72,18 @@ impl Process {
         }
     }
 
-    /// Asks the whole group; a stopped one is woken to hear it.
+    /// Asks the whole tree; a stopped group is woken to hear it.
     pub(crate) fn ask_to_stop(&mut self) -> io::Result<()> {
         rustix::process::kill_process_group(self.group, Signal::TERM)?;
         rustix::process::kill_process_group(self.group, Signal::CONT)?;
+        let waited_for = children::waited_for();
+        self.hunt(&waited_for, |hunt| {
+            hunt.for_each(|entry| {
+                if entry.group != self.group.as_raw_pid() {
+                    tree::signal(entry, Signal::TERM);
+                }
+            });
+        });
         Ok(())
     }
 
@@ -80,13 +97,60 @@ impl Process {
         Ok(rustix::process::kill_process(self.group, signal)?)
     }
 
-    /// Ends the whole group.
+    /// Ends the whole tree: the group, what left it, and what its parents left. Costs one system call when the process has
+    /// ended and left nothing, provided that the daemon's first thread asks.
     pub(crate) fn kill_tree(&mut self) {
-        // Fails only when nothing is left to kill.
+        if self.has_ended() && children::has_surely_no_orphan() {
+            return;
+        }
+        // Held to the end: a child that is being made right now has no mark yet.
+        let waited_for = children::waited_for();
+        let outcome = self.hunt(&waited_for, |hunt| hunt.end());
+        // What `/proc` hides (hidepid) is still in the group. Fails only when nothing is left there.
         let _ = rustix::process::kill_process_group(self.group, Signal::KILL);
+        drop(waited_for);
+        children::reap_orphans();
+        self.tell(&outcome);
     }
 
     pub(crate) fn reap(&mut self) -> io::Result<ExitStatus> {
-        self.child.wait()
+        let status = self.child.wait();
+        children::forget(self.group.as_raw_pid());
+        status
+    }
+
+    /// For the processes of this workload.
+    fn hunt<T>(&self, waited_for: &[i32], then: impl FnOnce(&Hunt<'_>) -> T) -> T {
+        let (root, mark, is_subreaper) =
+            (self.group.as_raw_pid(), marker::of(&self.name), children::is_subreaper());
+        let me = rustix::process::getpid().as_raw_pid();
+        then(&Hunt {
+            is_seed: &|entry| tree::is_of_workload(entry, root, &mark, waited_for, is_subreaper),
+            spared: &|pid| pid == me || pid != root && waited_for.contains(&pid),
+            reap: &|entry| children::reap(entry, waited_for),
+        })
+    }
+
+    fn has_ended(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        matches!(rustix::process::waitid(WaitId::Pid(self.group), options), Ok(Some(_)))
+    }
+
+    fn tell(&self, outcome: &Ended) {
+        let count = |pids: &std::collections::BTreeSet<i32>| {
+            pids.iter().filter(|pid| **pid != self.group.as_raw_pid()).count()
+        };
+        let (ended, left) = (count(&outcome.ended), outcome.left.len());
+        let fields = [
+            ("workload", Value::Text(self.name.clone())),
+            ("pid", Value::Number(i64::from(self.id()))),
+            ("ended", Value::Number(ended as i64)),
+            ("left", Value::Number(left as i64)),
+        ];
+        if left > 0 {
+            self.log.write(Event::TreeLeft, "processes of a workload could not be ended", &fields);
+        } else if ended > 0 {
+            self.log.write(Event::TreeEnded, "what a workload had started was ended with it", &fields);
+        }
     }
 }

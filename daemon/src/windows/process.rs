@@ -6,7 +6,6 @@ use std::io;
 use std::mem::size_of;
 use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::ptr;
 
@@ -26,6 +25,9 @@ use windows_sys::Win32::System::Threading::{
 };
 
 use crate::config::ReloadSignal;
+use crate::launch::Launch;
+use crate::log::{Event, Value};
+use crate::privileges::WhenUnsupported;
 
 /// The exit code of a workload whose tree was ended.
 const KILLED: u32 = 137;
@@ -41,10 +43,16 @@ pub(crate) struct Process {
 
 impl Process {
     /// The process starts suspended and runs only once it is in its job, so that no child of it can be outside.
-    pub(crate) fn spawn(command: &Path, args: &[String]) -> io::Result<Self> {
+    pub(crate) fn spawn(launch: &Launch) -> io::Result<Self> {
+        refuse_privileges(launch)?;
         let job = new_job()?;
-        let mut child = Command::new(command)
-            .args(args)
+        let mut command = Command::new(&launch.command);
+        if let Some(folder) = &launch.folder {
+            command.current_dir(folder);
+        }
+        let mut child = command
+            .args(&launch.args)
+            .envs(launch.environment.iter().map(|(name, value)| (name, value)))
             .creation_flags(CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -96,6 +104,26 @@ impl Process {
     pub(crate) fn reap(&mut self) -> io::Result<ExitStatus> {
         self.child.wait()
     }
+}
+
+/// Nothing of what a Linux workload can be given is done here yet: refused, unless the configuration says to go on.
+fn refuse_privileges(launch: &Launch) -> io::Result<()> {
+    let unsupported = launch.privileges.requested().join(", ");
+    if unsupported.is_empty() {
+        return Ok(());
+    }
+    let refuse = launch.privileges.when_unsupported == WhenUnsupported::Refuse;
+    let (event, message) = match refuse {
+        true => (Event::PrivilegesRefused, "the workload was not started"),
+        false => (Event::PrivilegesUnsupported, "the workload runs without what the system lacks"),
+    };
+    let why = format!("not on Windows: {unsupported}");
+    let fields = [
+        ("workload", Value::Text(launch.name.clone())),
+        (if refuse { "error" } else { "unsupported" }, Value::Text(why.clone())),
+    ];
+    launch.log.write(event, message, &fields);
+    if refuse { Err(io::Error::new(io::ErrorKind::Unsupported, why)) } else { Ok(()) }
 }
 
 /// A job whose processes end with its last handle: also when the daemon itself is killed.

@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
@@ -109,4 +109,18 @@ pub fn as_nobody() -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
     command
+}
+
+/// A zombie has ended too: its new parent may take seconds to reap it.
+pub fn assert_ended(process: i32) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
+        if stat.is_empty() || state.starts_with(['Z', 'X']) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "process {process} still runs: {stat}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
