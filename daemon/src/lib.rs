@@ -7,8 +7,10 @@ mod backoff;
 mod command_line;
 mod config;
 mod failure;
+pub mod http;
 mod identity;
 mod log;
+pub mod metrics;
 mod state;
 mod supervisor;
 

@@ -21,4 +21,9 @@ catalogue! {
     WorkloadStopAsked = 204, "workload-stop-asked", Info, "`workload`, `pid`";
     WorkloadKilled = 205, "workload-killed", Warning, "it did not stop in time and was ended with its tree; `workload`, `pid`";
     WorkloadOutput = 206, "workload-output", Info, "a line that a workload printed; `workload`, `stream`";
+    MetricsListening = 500, "metrics-listening", Info, "metrics and health can be asked for at `address`";
+    MetricsUnavailable = 501, "metrics-unavailable", Error, "metrics and health cannot be asked for; the daemon goes on; `address`, `error`";
+    CountersRestored = 502, "counters-restored", Info, "`counters` of the last worker go on";
+    CountersDamaged = 503, "counters-damaged", Warning, "the file of counters is not what was written; they begin at 0; `file`, `error`";
+    CountersNotSaved = 504, "counters-not-saved", Warning, "counters cannot be kept, told once until they can; `file`, `error`";
 }
