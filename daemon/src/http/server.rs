@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, Tc
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 mod conversation;
 
@@ -66,11 +66,18 @@ pub struct Limits {
     pub head_bytes: usize,
     /// How long a conversation may take from its first to its last byte.
     pub deadline: Duration,
+    /// How long a place is its client's, however many others wait: a burst of honest clients is answered, not chased away.
+    pub grace: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 8, head_bytes: 8 * 1024, deadline: Duration::from_secs(5) }
+        Self {
+            connections: 8,
+            head_bytes: 8 * 1024,
+            deadline: Duration::from_secs(5),
+            grace: Duration::from_millis(500),
+        }
     }
 }
 
@@ -126,6 +133,7 @@ struct Shared {
 #[derive(Debug)]
 struct Place {
     stream: TcpStream,
+    begun: Instant,
     /// Its request has come.
     answering: AtomicBool,
     /// Its connection was taken away.
@@ -206,6 +214,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 fn converse(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
     let place = Arc::new(Place {
         stream: stream.try_clone()?,
+        begun: Instant::now(),
         answering: AtomicBool::new(false),
         evicted: AtomicBool::new(false),
     });
@@ -228,24 +237,36 @@ impl Shared {
     /// Gives `newcomer` a place, if need be another's.
     fn admit(&self, newcomer: &Arc<Place>) -> bool {
         let mut open = self.lock();
-        if open.len() >= self.limits.connections.max(1) {
-            let mut candidates = open.iter().filter(|place| !place.evicted.load(Ordering::Acquire));
-            let oldest = candidates.clone().next();
-            let idle = candidates.find(|place| !place.answering.load(Ordering::Acquire));
-            if let Some(place) = idle.or(oldest) {
-                place.evict();
-            }
-            let full = |open: &mut Vec<Arc<Place>>| open.len() >= self.limits.connections.max(1);
-            let (now, wait) =
-                self.changed.wait_timeout_while(open, MOMENT, full).unwrap_or_else(PoisonError::into_inner);
-            if wait.timed_out() {
+        let grace = self.limits.grace;
+        let gives_up = Instant::now() + grace + MOMENT;
+        while open.len() >= self.limits.connections.max(1) {
+            let now = Instant::now();
+            if now >= gives_up {
                 return false;
             }
-            open = now;
+            let wakes = match victim(&open) {
+                Some(place) if place.begun + grace <= now => {
+                    place.evict();
+                    gives_up
+                }
+                Some(place) => place.begun + grace,
+                None => gives_up,
+            };
+            let waited = self.changed.wait_timeout(open, wakes.min(gives_up) - now);
+            open = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         open.push(Arc::clone(newcomer));
         true
     }
+}
+
+/// Whose place is to be taken: the oldest that has not sent its request, else the oldest. Nobody's while one that was
+/// taken is not free yet.
+fn victim(open: &[Arc<Place>]) -> Option<&Arc<Place>> {
+    if open.iter().any(|place| place.evicted.load(Ordering::Acquire)) {
+        return None;
+    }
+    open.iter().find(|place| !place.answering.load(Ordering::Acquire)).or(open.first())
 }
 
 impl Place {

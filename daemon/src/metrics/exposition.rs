@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::Metrics;
 use super::family::{Family, Kind};
-use super::instrument::{BUCKETS, Exemplar, Histogram, bound_name};
+use super::instrument::{Exemplar, Histogram, bound_name};
 use super::visit::Sample;
 
 /// A text format.
@@ -114,12 +114,11 @@ impl Page {
     }
 
     fn histogram(&mut self, family: &Family, labels: &[&str], histogram: &Histogram) {
-        let exemplars = histogram.exemplars();
         let mut total = 0;
-        for index in 0..BUCKETS {
+        for (index, exemplar) in histogram.exemplars().iter().enumerate() {
             total += histogram.buckets[index].value();
             self.line(family, "_bucket", labels, Some(&bound_name(index)), total);
-            if let (Format::OpenMetrics, Some(exemplar)) = (self.format, &exemplars[index]) {
+            if let (Format::OpenMetrics, Some(exemplar)) = (self.format, exemplar) {
                 self.exemplar(exemplar);
             }
         }

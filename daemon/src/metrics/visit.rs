@@ -60,7 +60,8 @@ impl Metrics {
 
     fn visit_workloads_counted(&self, sink: Sink<'_>) {
         let workloads = self.workloads.read().unwrap_or_else(PoisonError::into_inner);
-        let counts: [(&'static Family, fn(&Workload) -> &Counter); 3] = [
+        type Count = fn(&Workload) -> &Counter;
+        let counts: [(&'static Family, Count); 3] = [
             (&family::WORKLOAD_STARTS, |workload| &workload.starts),
             (&family::WORKLOAD_START_FAILURES, |workload| &workload.start_failures),
             (&family::WORKLOAD_RESTARTS, |workload| &workload.restarts),
@@ -153,7 +154,8 @@ impl Metrics {
             .iter()
             .filter_map(|workload| Some((workload.name.as_str(), os::process(workload.process()?.0))))
             .collect();
-        let facts: [(&'static Family, fn(&Process) -> Option<f64>); 5] = [
+        type Fact = fn(&Process) -> Option<f64>;
+        let facts: [(&'static Family, Fact); 5] = [
             (&family::WORKLOAD_CPU, |process| process.cpu),
             (&family::WORKLOAD_MEMORY, |process| process.resident),
             (&family::WORKLOAD_DESCRIPTORS, |process| process.descriptors),
