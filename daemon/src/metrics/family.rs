@@ -90,3 +90,53 @@ macro_rules! catalogue {
 }
 
 include!("catalogue.rs");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_used_once_and_follow_the_rules() {
+        let mut names: Vec<_> = FAMILIES.iter().flat_map(|family| family.sample_names()).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        for family in FAMILIES {
+            assert!(!family.name.ends_with("_total") && !family.name.ends_with("_info"), "{}", family.name);
+            assert!(family.help.ends_with('.') && !family.help.contains(['\n', '|']), "{}", family.name);
+            assert!(family.kind != Kind::Histogram || family.unit() == "seconds", "{}", family.name);
+        }
+    }
+
+    /// Written with `SEAWORTHYD_BLESS=1`.
+    #[test]
+    fn the_documentation_lists_them_all() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/monitoring.md");
+        let page = std::fs::read_to_string(path).expect("the page");
+        let (before, rest) = page.split_once("<!-- metrics -->\n").expect("a mark before the tables");
+        let (_, after) = rest.split_once("<!-- end of metrics -->").expect("a mark after the tables");
+        let mut tables = String::new();
+        for layer in [Layer::Infrastructure, Layer::Service, Layer::Application, Layer::Business] {
+            tables += &format!(
+                "### {layer:?}\n\n| Metric | Type | Unit | Labels | Meaning |\n|---|---|---|---|---|\n"
+            );
+            for family in FAMILIES.iter().filter(|family| family.layer == layer) {
+                let samples = family.sample_names();
+                let name = if family.kind == Kind::Histogram { family.name } else { &samples[0] };
+                let unit = if family.unit().is_empty() { "–" } else { family.unit() };
+                let labels: Vec<_> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+                let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
+                tables +=
+                    &format!("| `{name}` | {} | {unit} | {labels} | {} |\n", family.kind.name(), family.help);
+            }
+            tables += "\n";
+        }
+        let tables = tables.trim_end();
+        let wanted = format!("{before}<!-- metrics -->\n{tables}\n<!-- end of metrics -->{after}");
+        if std::env::var_os("SEAWORTHYD_BLESS").is_some() {
+            std::fs::write(path, &wanted).expect("written");
+        }
+        assert!(page == wanted, "the tables of metrics are old: run this test with SEAWORTHYD_BLESS=1");
+    }
+}

@@ -67,6 +67,13 @@ fn counters_come_back_and_go_on() {
     assert_eq!(names, [NAME], "nothing is left beside it");
 }
 
+/// The checksum as Python's zlib has it.
+#[test]
+fn the_checksum_is_that_of_zip() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/http/counters");
+    assert!(read_counters_file(&fs::read(file).expect("kept in the repository")));
+}
+
 #[test]
 fn every_cut_and_every_flipped_bit_is_noticed() {
     let text = Kept::text(&counted());
