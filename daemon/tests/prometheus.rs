@@ -1,16 +1,18 @@
-//! Metrics as Prometheus sees them: its own checker, its own server, the shipped alert rules and dashboard (Debian package
-//! prometheus).
+//! Metrics as Prometheus itself sees them (Debian package prometheus): its checker, its server, and the shipped alert rules
+//! firing in it.
 #![cfg(unix)]
-#![expect(clippy::disallowed_methods, reason = "the tests start the tools that judge")]
+#![expect(clippy::disallowed_methods, reason = "the tests start the server that judges")]
 
-use std::collections::BTreeSet;
+mod promtool;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use promtool::{packaging, promtool, read, text};
 use seaworthyd::http::Server;
 use seaworthyd::metrics::{
     AttemptOutcome, Build, ControlOutcome, ExitReason, Exporter, FAMILIES, Format, Metrics, MetricsConfig,
@@ -54,26 +56,6 @@ fn eventful(state_folder: &Path) -> Metrics {
     metrics
 }
 
-fn packaging(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(file)
-}
-
-fn promtool(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new("promtool")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("install the Debian package prometheus (ci/setup does): {error}"));
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
-    child.wait_with_output().expect("it ends")
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
 #[test]
 fn promtool_finds_nothing_to_say_about_the_page() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -84,88 +66,6 @@ fn promtool_finds_nothing_to_say_about_the_page() {
     // It does look.
     let output = promtool(&["check", "metrics"], "# TYPE a_total gauge\na_total 1\n");
     assert!(!output.status.success() && !text(&output).is_empty());
-}
-
-#[test]
-fn the_alert_rules_fire_and_stay_silent() {
-    let rules = packaging("alerts.rules.yaml");
-    let output = promtool(&["check", "rules", rules.to_str().expect("UTF-8")], "");
-    assert!(output.status.success(), "{}", text(&output));
-    let tests = packaging("alerts.tests.yaml");
-    let output = promtool(&["test", "rules", tests.to_str().expect("UTF-8")], "");
-    assert!(output.status.success(), "{}", text(&output));
-    // Each rule is in both halves, with a word about what to do.
-    let (rules, tests) = (read(&rules), read(&tests));
-    for name in alert_names(&rules) {
-        assert!(tests.contains(&format!("- name: {name} fires\n")), "no test shows that {name} fires");
-        assert!(tests.contains(&format!("- name: {name} stays silent\n")), "no test shows {name} silent");
-    }
-    assert_eq!(rules.matches("- alert: ").count(), rules.matches("\n          next: '").count());
-}
-
-fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn alert_names(rules: &str) -> Vec<&str> {
-    rules.lines().filter_map(|line| line.trim_start().strip_prefix("- alert: ")).collect()
-}
-
-/// The words of `text` that look like names of ours.
-fn names_in(text: &str) -> BTreeSet<&str> {
-    text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_')
-        .filter(|word| ["seaworthyd_", "process_"].iter().any(|start| word.starts_with(start)))
-        .collect()
-}
-
-#[test]
-fn rules_and_dashboard_only_use_metrics_that_exist() {
-    let known: BTreeSet<String> = FAMILIES.iter().flat_map(|family| family.sample_names()).collect();
-    let dashboard = read(&packaging("dashboard.json"));
-    for (file, text) in
-        [("alerts.rules.yaml", read(&packaging("alerts.rules.yaml"))), ("dashboard.json", dashboard.clone())]
-    {
-        let used = names_in(&text);
-        assert!(used.len() > 10, "{file}: {used:?}");
-        let unknown: Vec<_> = used.iter().filter(|name| !known.contains(**name)).collect();
-        assert!(unknown.is_empty(), "{file} uses what no metric is called: {unknown:?}");
-    }
-    // The dashboard shows every metric, in a row for each layer.
-    let shown = names_in(&dashboard);
-    for family in FAMILIES {
-        let samples = family.sample_names();
-        assert!(samples.iter().any(|name| shown.contains(name.as_str())), "{} is on no panel", family.name);
-    }
-    let dashboard: Value = serde_json::from_str(&dashboard).expect("JSON");
-    let panels = dashboard["panels"].as_array().expect("panels");
-    let rows: Vec<_> =
-        panels.iter().filter(|panel| panel["type"] == "row").map(|row| row["title"].as_str()).collect();
-    for layer in ["Business:", "Application:", "Service:", "Infrastructure:"] {
-        assert!(rows.iter().flatten().any(|title| title.starts_with(layer)), "{rows:?}");
-    }
-    assert_eq!(rows.len(), 4);
-}
-
-/// promtool reads each of them as a rule.
-#[test]
-fn the_dashboards_queries_are_prometheus_queries() {
-    let dashboard: Value = serde_json::from_str(&read(&packaging("dashboard.json"))).expect("JSON");
-    let panels = dashboard["panels"].as_array().expect("panels");
-    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
-    let mut rules = "groups:\n- name: dashboard\n  rules:\n".to_owned();
-    for (index, target) in targets.enumerate() {
-        let query = target["expr"].as_str().expect("a query").replace("$__rate_interval", "5m");
-        rules += &format!(
-            "  - record: panel_{index}\n    expr: {}\n",
-            serde_json::to_string(&query).expect("JSON")
-        );
-    }
-    assert!(rules.matches("record").count() > 40, "{rules}");
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("rules.yaml");
-    std::fs::write(&path, rules).expect("written");
-    let output = promtool(&["check", "rules", path.to_str().expect("UTF-8")], "");
-    assert!(output.status.success(), "{}", text(&output));
 }
 
 /// A Prometheus that scrapes `targets` every fifth of a second; killed when dropped.
@@ -266,10 +166,15 @@ fn a_real_prometheus_scrapes_answers_and_alerts() {
     let metrics = Arc::new(eventful(&state));
     let exporter = Arc::new(Exporter::new(Arc::clone(&metrics), Some(&state)));
     let server = serve(&exporter, any_port());
-    // The shipped rules, only without the patience.
+    // The shipped rules, only with less patience.
     let shipped = read(&packaging("alerts.rules.yaml"));
-    let rules: Vec<&str> = shipped.lines().filter(|line| !line.trim_start().starts_with("for: ")).collect();
-    let mut prometheus = Prometheus::start(folder.path(), server.address(), &rules.join("\n"));
+    let hurried = |line: &str| match line.split_once("for: ") {
+        Some((indent, _)) if indent.trim().is_empty() => format!("{indent}for: 1s\n"),
+        _ => format!("{line}\n"),
+    };
+    let rules: String = shipped.lines().map(hurried).collect();
+    assert!(rules.contains(" for: 1s\n"));
+    let mut prometheus = Prometheus::start(folder.path(), server.address(), &rules);
 
     prometheus.value_until("up", "1");
     prometheus.value_until("seaworthyd_workload_restarts_total{workload=\"mail.relay-2_b\"}", "1");

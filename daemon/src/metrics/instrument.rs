@@ -1,10 +1,10 @@
-//! Counters and histograms: a few atomic numbers each, changed from any thread without a lock.
+//! Counters, histograms and states: a few atomic numbers each, changed from any thread without a lock.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::labels::LabelValue;
+use super::labels::{LabelValue, STATES};
 
 /// The upper bounds of a histogram's buckets, in seconds: from a local answer to a collector that is down for a day.
 pub(super) const BOUNDS: [f64; 18] = [
@@ -99,6 +99,29 @@ impl Histogram {
 impl Exemplar {
     pub(super) fn trace(&self) -> &str {
         std::str::from_utf8(&self.trace).expect("hexadecimal digits are ASCII")
+    }
+}
+
+/// One of [`STATES`], or none yet.
+#[derive(Debug)]
+pub(super) struct StateCell(AtomicUsize);
+
+impl Default for StateCell {
+    fn default() -> Self {
+        Self(AtomicUsize::new(usize::MAX))
+    }
+}
+
+impl StateCell {
+    pub(super) fn set(&self, name: &str) {
+        let index = STATES.iter().position(|state| *state == name).unwrap_or(usize::MAX);
+        self.0.store(index, Ordering::Relaxed);
+    }
+
+    /// Each state with 1 for the current one, else 0.
+    pub(super) fn values(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let current = self.0.load(Ordering::Relaxed);
+        STATES.iter().enumerate().map(move |(index, state)| (*state, f64::from(index == current)))
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! The registry is this crate's own: everything it counts is known when it is compiled, apart from the workloads' names,
 //! which come from the configuration. So it is a struct of atomic numbers, its cardinality is bounded by construction, and
-//! nothing hashes or locks where something is counted. `prometheus-client` 0.25 was weighed and left: it brings eight
-//! crates to the program and five more to its build, speaks OpenMetrics only (not the older text format that some
-//! collectors still ask for), and its counters, once registered, can neither be saved nor restored by name.
+//! nothing hashes where something is counted. `prometheus-client` 0.25 was weighed and left: it brings eight crates to the
+//! program and five more to its build, speaks OpenMetrics only (not the older text format that some collectors still ask
+//! for), and its counters can neither be saved nor restored by name. For about as much on a page (30 kB) it takes 124 KiB
+//! of memory where this takes 28 KiB (static musl, measured as RssAnon).
 
 mod config;
 mod counters_file;
@@ -27,7 +28,7 @@ mod os;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -40,8 +41,8 @@ pub use labels::{AttemptOutcome, ControlOutcome, ExitReason, Outcome, Probe, Tas
 
 use crate::http::Route;
 use events::EVENTS;
-use instrument::{Counter, Counters, Histogram};
-use labels::{COMMANDS, STATES};
+use instrument::{Counter, Counters, Histogram, StateCell};
+use labels::COMMANDS;
 use workload::Workload;
 
 /// Everything that is counted. One is shared by all threads; every method takes a moment.
@@ -301,28 +302,5 @@ struct EventCounters(Box<[Counter]>);
 impl Default for EventCounters {
     fn default() -> Self {
         Self(EVENTS.iter().map(|_| Counter::default()).collect())
-    }
-}
-
-/// One of [`STATES`], or none yet.
-#[derive(Debug)]
-struct StateCell(AtomicUsize);
-
-impl Default for StateCell {
-    fn default() -> Self {
-        Self(AtomicUsize::new(usize::MAX))
-    }
-}
-
-impl StateCell {
-    fn set(&self, name: &str) {
-        let index = STATES.iter().position(|state| *state == name).unwrap_or(usize::MAX);
-        self.0.store(index, Ordering::Relaxed);
-    }
-
-    /// Each state with 1 for the current one, else 0.
-    fn values(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        let current = self.0.load(Ordering::Relaxed);
-        STATES.iter().enumerate().map(move |(index, state)| (*state, f64::from(index == current)))
     }
 }

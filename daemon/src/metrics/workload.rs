@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::StateCell;
-use super::instrument::{Counter, Counters, unix_seconds};
+use super::instrument::{Counter, Counters, StateCell, unix_seconds};
 use super::labels::{ExitReason, LabelValue, Outcome, Probe};
 
 /// One workload of the configuration.
