@@ -9,7 +9,9 @@
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::counters_file::{Damage, Kept};
@@ -21,6 +23,8 @@ use crate::log::{Event, Log, Value};
 const DURABLE_EVERY: Duration = Duration::from_secs(10);
 /// A page of this age is given out again: however many ask, the work is bounded.
 const PAGE_AGE: Duration = Duration::from_millis(250);
+/// Bytes, for debug builds; what is not used is never resident.
+const STACK: usize = 128 * 1024;
 
 /// Shows [`Metrics`] and keeps them.
 pub struct Exporter {
@@ -35,7 +39,6 @@ pub struct Exporter {
 struct Last {
     /// By format: when it was made, and the page.
     pages: [Option<(Instant, Arc<str>)>; 2],
-    durable: Option<Instant>,
     /// The last text that was saved, by its checksum, and whether that was durable.
     saved: Option<(u32, bool)>,
     failed: bool,
@@ -121,24 +124,34 @@ impl Exporter {
         Page { content_type: format.content_type(), text }
     }
 
-    /// Brings counters that have changed to the disk, at most every 10 s. For the daemon's loop.
-    pub fn save_when_due(&self) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.durable.is_none_or(|saved| saved.elapsed() >= DURABLE_EVERY) {
-            self.save(&mut last, true);
-        }
+    /// Brings counters that have changed to the disk every 10 s, in a thread of its own: a slow disk must not hold up the
+    /// daemon's loop. When the [`Keeper`] is dropped, for the last time.
+    ///
+    /// # Errors
+    /// No thread can be had.
+    pub fn keep(self: &Arc<Self>) -> io::Result<Keeper> {
+        self.keep_every(DURABLE_EVERY)
     }
 
-    /// Brings the counters to the disk, as the last thing before the worker ends.
-    pub fn finish(&self) {
+    fn keep_every(self: &Arc<Self>, pause: Duration) -> io::Result<Keeper> {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let exporter = Arc::clone(self);
+        let run = move || {
+            while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                exporter.save_now();
+            }
+            exporter.save_now();
+        };
+        let thread = thread::Builder::new().name("counters".to_owned()).stack_size(STACK).spawn(run)?;
+        Ok(Keeper { stop: Some(stop), thread: Some(thread) })
+    }
+
+    fn save_now(&self) {
         self.save(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner), true);
     }
 
     fn save(&self, last: &mut Last, durable: bool) {
         let Some(kept) = &self.kept else { return };
-        if durable {
-            last.durable = Some(Instant::now());
-        }
         let text = Kept::text(&self.metrics);
         let sum = crc32fast::hash(text.as_bytes());
         if last.saved.is_some_and(|(saved, was_durable)| saved == sum && (was_durable || !durable)) {
@@ -166,6 +179,22 @@ impl Exporter {
     fn tell(&self, event: Event, message: &str, fields: &[(&str, Value)]) {
         if let Some(log) = &self.log {
             log.write(event, message, fields);
+        }
+    }
+}
+
+/// Keeps counters until it is dropped, after the server and whatever else counts.
+#[derive(Debug)]
+pub struct Keeper {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 }

@@ -34,7 +34,7 @@ use std::time::{Duration, SystemTime};
 
 pub use config::MetricsConfig;
 pub use counters_file::{Damage, Kept, read_counters_file};
-pub use exporter::Exporter;
+pub use exporter::{Exporter, Keeper};
 pub use exposition::Format;
 pub use family::{FAMILIES, Family, Kind, Layer};
 pub use labels::{AttemptOutcome, ControlOutcome, ExitReason, Outcome, Probe, TaskEnd, TaskRefusal};

@@ -34,18 +34,24 @@ fn no_counter_returns_below_what_was_scraped() {
 }
 
 #[test]
-fn the_end_and_the_loop_save_too() {
+fn counters_are_kept_without_a_scrape() {
     let folder = tempfile::tempdir().expect("a temporary folder");
+    let kept = Kept::in_folder(folder.path());
     let first = metrics();
-    let exporter = Exporter::new(Arc::clone(&first), Some(folder.path()));
+    let exporter = Arc::new(Exporter::new(Arc::clone(&first), Some(folder.path())));
+    // In time, though nobody asks.
+    let keeper = exporter.keep_every(Duration::from_millis(1)).expect("a thread");
+    while !kept.path().exists() {
+        std::thread::yield_now();
+    }
+    drop(keeper);
+    // At the end.
+    let keeper = exporter.keep_every(Duration::from_secs(3600)).expect("a thread");
     first.workload_started("web", 1);
-    exporter.save_when_due();
-    let second = metrics();
-    let exporter = Exporter::new(Arc::clone(&second), Some(folder.path()));
-    second.workload_started("web", 1);
-    exporter.finish();
-    let third = Exporter::new(metrics(), Some(folder.path()));
-    assert_eq!(starts(&third.scrape("")), 2);
+    drop(keeper);
+    assert_eq!(Kept::text(&first), std::fs::read_to_string(kept.path()).expect("the file"));
+    let second = Exporter::new(metrics(), Some(folder.path()));
+    assert_eq!(starts(&second.scrape("")), 1);
 }
 
 #[test]
@@ -71,15 +77,15 @@ fn a_damaged_file_and_a_lost_folder_are_told_once() {
     let metrics = metrics();
     let exporter = Exporter::with_log(Arc::clone(&metrics), Some(&state), &log);
     assert_eq!(starts(&exporter.scrape("")), 0);
-    exporter.finish();
+    exporter.save_now();
     let restored = Exporter::with_log(Arc::clone(&metrics), Some(&state), &log);
     std::fs::remove_dir_all(&state).expect("removed");
     for _ in 0..3 {
         metrics.worker_started();
-        restored.finish();
+        restored.save_now();
     }
     std::fs::create_dir(&state).expect("made");
-    restored.finish();
+    restored.save_now();
     assert!(kept.path().exists(), "it goes on when the folder is back");
 
     let text = std::fs::read_to_string(&log_file).expect("a log");
