@@ -11,7 +11,7 @@ use seaworthyd::http::{Error, IDEMPOTENCY_KEY, Status, Url, get, post};
 /// No step of a test takes longer, on a slow machine or in an emulator.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What a hostile peer is given; only how the exchange ends is looked at, not when.
-const SHORT: Duration = Duration::from_millis(400);
+const SHORT: Duration = Duration::from_secs(1);
 
 /// A server that does `act` with its first connection.
 fn server(act: impl FnOnce(TcpStream) + Send + 'static) -> Url {

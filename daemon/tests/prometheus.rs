@@ -68,7 +68,7 @@ fn promtool_finds_nothing_to_say_about_the_page() {
     assert!(!output.status.success() && !text(&output).is_empty());
 }
 
-/// A Prometheus that scrapes `targets` every fifth of a second; killed when dropped.
+/// A Prometheus that scrapes `target` twice a second; killed when dropped.
 struct Prometheus {
     child: Child,
     address: SocketAddr,
@@ -79,7 +79,7 @@ impl Prometheus {
     fn start(folder: &Path, target: SocketAddr, rules: &str) -> Self {
         std::fs::write(folder.join("rules.yaml"), rules).expect("written");
         let config = format!(
-            "global: {{ scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms }}\n\
+            "global: {{ scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 300ms }}\n\
              rule_files: [{}/rules.yaml]\n\
              scrape_configs:\n- job_name: seaworthyd\n  static_configs: [{{ targets: ['{target}'] }}]\n",
             folder.display()
