@@ -10,9 +10,11 @@ use toml::Spanned;
 
 use crate::capture::OutputSettings;
 use crate::failure::{Cause, Failure};
+use crate::http::Url;
 use crate::launch::Launch;
 use crate::log::{Log, LogSettings};
 use crate::machine::Policy;
+use crate::metrics::MetricsConfig;
 use crate::privileges::Privileges;
 
 /// A larger file is a mistake, not a configuration.
@@ -31,6 +33,10 @@ pub(crate) struct Config {
     stop_seconds: Option<Spanned<u64>>,
     /// Who may ask what of the running daemon, and where.
     pub(crate) control: ControlSettings,
+    /// Where counters are kept; else where systemd says.
+    state_directory: Option<PathBuf>,
+    /// Where metrics and health can be asked for.
+    pub(crate) metrics: Spanned<MetricsConfig>,
     /// What to supervise, started in this order.
     pub(crate) workloads: Vec<Workload>,
 }
@@ -42,6 +48,8 @@ impl Default for Config {
             heartbeat_seconds: None,
             stop_seconds: None,
             control: ControlSettings::default(),
+            state_directory: None,
+            metrics: Spanned::new(0..0, MetricsConfig::default()),
             workloads: Vec::new(),
         }
     }
@@ -100,8 +108,8 @@ pub(crate) struct Probe {
     pub(crate) exec: Option<Vec<String>>,
     /// An address such as `127.0.0.1:8080` that must accept a connection.
     pub(crate) tcp: Option<String>,
-    /// A URL such as `http://127.0.0.1:8080/ready` that must answer with a status from 200 to 399.
-    pub(crate) http: Option<String>,
+    /// A URL such as `http://127.0.0.1:8080/ready` that must answer with a status from 200 to 299.
+    pub(crate) http: Option<Url>,
     /// Seconds between two questions.
     #[serde(default = "five")]
     pub(crate) interval_seconds: u64,
@@ -172,6 +180,7 @@ impl Config {
         check_seconds("heartbeat_seconds", self.heartbeat_seconds.as_ref())?;
         check_seconds("stop_seconds", self.stop_seconds.as_ref())?;
         self.log.as_ref().check().map_err(|why| (self.log.span(), why))?;
+        self.metrics.as_ref().check().map_err(|why| (self.metrics.span(), format!("metrics.{why}")))?;
         let mut names = BTreeSet::new();
         for workload in &self.workloads {
             let name = workload.name();
@@ -216,6 +225,11 @@ impl Config {
 
     pub(crate) fn heartbeat(&self) -> Duration {
         seconds(self.heartbeat_seconds.as_ref(), 60)
+    }
+
+    /// Where the daemon keeps what must survive it: as configured, else systemd's `StateDirectory=` (systemd.exec(5)).
+    pub(crate) fn state_directory(&self) -> Option<PathBuf> {
+        self.state_directory.clone().or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from))
     }
 
     pub(crate) fn stop_deadline(&self) -> Duration {

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::metrics::Build;
+
 /// The program's name, also its service name.
 pub(crate) const NAME: &str = "seaworthyd";
 
@@ -50,6 +52,16 @@ impl Identity {
 
     pub(crate) fn version(&self) -> &str {
         &self.version
+    }
+
+    /// For the metric that says which build runs.
+    pub(crate) fn labels(&self) -> Build {
+        Build {
+            version: self.version.clone(),
+            commit: self.commit.clone(),
+            target: self.target.clone(),
+            build: self.build.clone().unwrap_or_default(),
+        }
     }
 
     pub(crate) fn build(&self) -> Option<&str> {

@@ -10,14 +10,17 @@ mod config;
 pub mod control;
 mod failure;
 mod guardian;
+pub mod http;
 mod identity;
 mod launch;
 mod log;
 mod machine;
+pub mod metrics;
 mod privileges;
 mod probe;
 pub mod state;
 mod supervisor;
+mod vital;
 mod worker;
 
 #[cfg(unix)]

@@ -1,15 +1,17 @@
 //! Asking a workload whether it is ready, or still works: by a program, a connection or an HTTP status.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::config::Probe;
+use crate::http;
 use crate::launch::Launch;
+use crate::metrics::{Outcome, Probe as Label};
 use crate::os::Process;
-use crate::supervisor::Message;
+use crate::supervisor::{Message, Shared};
 
 /// How soon a workload that is not ready yet is asked again: a restart should not last longer than the workload needs.
 const FIRST_INTERVAL: Duration = Duration::from_millis(20);
@@ -25,6 +27,15 @@ pub(crate) enum Purpose {
     Liveness,
 }
 
+impl Purpose {
+    fn label(self) -> Label {
+        match self {
+            Self::Readiness => Label::Readiness,
+            Self::Liveness => Label::Liveness,
+        }
+    }
+}
+
 /// Asks for as long as it is kept.
 #[derive(Debug)]
 pub(crate) struct Asking {
@@ -38,8 +49,9 @@ pub(crate) fn ask(
     launch: Launch,
     purpose: Purpose,
     run: u64,
-    sender: Sender<Message>,
+    shared: &Shared,
 ) -> io::Result<Asking> {
+    let Shared { sender, metrics, .. } = shared.clone();
     let (end, ended) = mpsc::channel();
     let thread = thread::Builder::new().name("probe".to_owned()).stack_size(STACK);
     thread.spawn(move || {
@@ -52,6 +64,8 @@ pub(crate) fn ask(
         // The first question to something that has just been started is early enough after the first pause.
         while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
             let answer = once(&probe, &launch);
+            let outcome = if answer.is_ok() { Outcome::Success } else { Outcome::Failure };
+            metrics.workload_probed(&launch.name, purpose.label(), outcome);
             failures = if answer.is_ok() { 0 } else { failures + 1 };
             let verdict = match (purpose, answer) {
                 (Purpose::Readiness, Ok(())) => Ok(()),
@@ -73,7 +87,10 @@ fn once(probe: &Probe, launch: &Launch) -> io::Result<()> {
     match (&probe.exec, &probe.tcp, &probe.http) {
         (Some(words), _, _) => exec(words, launch, timeout),
         (_, Some(address), _) => connect(address, timeout).map(drop),
-        (_, _, Some(url)) => http(url, timeout),
+        (_, _, Some(url)) => match http::get(url, &[], timeout) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(io::Error::other(error)),
+        },
         _ => Err(io::Error::other("no question")),
     }
 }
@@ -119,39 +136,4 @@ fn connect(address: &str, timeout: Duration) -> io::Result<TcpStream> {
         }
     }
     Err(last)
-}
-
-/// The status line of a GET (RFC 9112, section 4) must say 200 to 399.
-fn http(url: &str, timeout: Duration) -> io::Result<()> {
-    let bad = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
-    let rest =
-        url.strip_prefix("http://").ok_or_else(|| bad(format!("{url} does not start with http://")))?;
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let path = if path.is_empty() { "/" } else { path };
-    let address = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
-    let deadline = Instant::now() + timeout;
-    let mut stream = connect(&address, timeout)?;
-    stream.set_write_timeout(Some(timeout))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n")?;
-    let mut head = Vec::new();
-    while !head.contains(&b'\n') && head.len() < 256 {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        stream.set_read_timeout(Some(left))?;
-        let mut buffer = [0; 64];
-        match stream.read(&mut buffer)? {
-            0 => break,
-            count => head.extend_from_slice(&buffer[..count]),
-        }
-    }
-    let line = String::from_utf8_lossy(&head);
-    let status =
-        line.split(' ').nth(1).and_then(|code| code.get(..3)).and_then(|code| code.parse::<u16>().ok());
-    match status {
-        Some(200..=399) => Ok(()),
-        Some(code) => Err(bad(format!("{url} answers {code}"))),
-        None => Err(bad(format!("{url} answers no HTTP"))),
-    }
 }

@@ -3,19 +3,22 @@
 
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, Workload};
 use crate::control::server;
 use crate::failure::{Cause, Failure};
 use crate::guardian::{Host, REOPEN, Word};
-use crate::identity::NAME;
+use crate::identity::{Identity, NAME};
 use crate::log::{Event, Log};
+use crate::metrics::{Exporter, Metrics};
 use crate::os;
 use crate::state::{Control, State};
-use crate::supervisor::{Message, Supervisor};
+use crate::supervisor::{Message, Shared, Supervisor};
+use crate::vital::Vital;
 
 /// The thread that reads the guardian's words; bytes.
 const STACK: usize = 64 * 1024;
@@ -47,6 +50,16 @@ fn supervise(start: Start, guardian: &Guardian) -> Result<(), Failure> {
     if let Some(crash) = start.crash {
         log.write(Event::WorkerCrashed, &crash, &[]);
     }
+    let state_directory = config.state_directory();
+    let metrics = Arc::new(Metrics::new(Identity::of_this_program().labels(), state_directory.clone()));
+    metrics.set_workloads(config.workloads.iter().map(Workload::name));
+    log.count_in(&metrics);
+    let exporter = Arc::new(Exporter::with_log(Arc::clone(&metrics), state_directory.as_deref(), &log));
+    let vital = Arc::new(Vital::new());
+    let (live, ready) = (Arc::clone(&vital), Arc::clone(&vital));
+    // A port that is taken keeps no workload down; the log tells it.
+    let _server = exporter.serve(config.metrics.as_ref(), move || live.live(), move || ready.ready());
+    let _keeper = state_directory.is_some().then(|| exporter.keep());
     let (sender, inbox) = mpsc::channel();
     let clients = server::listen(&config.control, &sender, &log)?;
     let words = sender.clone();
@@ -60,7 +73,8 @@ fn supervise(start: Start, guardian: &Guardian) -> Result<(), Failure> {
         },
     )?;
     let mut host = guardian.clone();
-    let ended = Supervisor::new(config, start.config, log, &mut host, (sender, inbox)).run();
+    let ended =
+        Supervisor::new(config, start.config, Shared { log, sender, metrics, vital }, inbox, &mut host).run();
     clients.wait();
     ended
 }

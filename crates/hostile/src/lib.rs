@@ -22,7 +22,7 @@ pub struct Reader {
 }
 
 /// All readers.
-pub const READERS: [Reader; 17] = [
+pub const READERS: [Reader; 18] = [
     Reader { name: "inspect_elf", read: |bytes| inspected(b"\x7fELF", bytes) },
     Reader { name: "inspect_pe", read: |bytes| inspected(b"MZ", bytes) },
     Reader { name: "verify_elf", read: |bytes| verified(b"\x7fELF", bytes) },
@@ -40,6 +40,7 @@ pub const READERS: [Reader; 17] = [
     Reader { name: "installer", read: |bytes| visited("fuzz.msi", bytes) },
     Reader { name: "compare", read: compared },
     Reader { name: "statement", read: |bytes| drop(Statement::read(bytes)) },
+    Reader { name: "http", read: http },
 ];
 
 /// Has the reader called `name` read `bytes`.
@@ -109,6 +110,19 @@ fn compared(bytes: &[u8]) {
 fn policy(bytes: &[u8]) {
     if let Ok(text) = str::from_utf8(bytes) {
         drop(PolicyFile::parse(text, "fuzz.toml", Date::of_seconds(1_800_000_000)));
+    }
+}
+
+/// What comes to seaworthyd over HTTP and from its file of counters.
+fn http(bytes: &[u8]) {
+    seaworthyd::http::read_response_head(bytes);
+    seaworthyd::http::read_request_head(bytes);
+    seaworthyd::metrics::read_counters_file(bytes);
+    if let Ok(text) = str::from_utf8(bytes) {
+        let _ = seaworthyd::metrics::Format::for_accept(text);
+        if let Ok(url) = text.parse::<seaworthyd::http::Url>() {
+            assert_eq!(url.to_string().parse().as_ref(), Ok(&url), "an address that is another when told");
+        }
     }
 }
 

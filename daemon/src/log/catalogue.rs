@@ -49,4 +49,9 @@ catalogue! {
     LogReopenFailed = 455, "log-reopen-failed", Error, "the log file goes on where it was; `path`, `error`";
     WorkloadOutputSuppressed = 456, "workload-output-suppressed", Warning, "a workload printed more than it may; `workload`, `records` and `bytes` that were left out";
     WorkloadOutputAbandoned = 457, "workload-output-abandoned", Warning, "what a workload prints is not read any more, a process that it left behind may still print; `workload`, `stream`, and `error` where it could not be read at all";
+    MetricsListening = 500, "metrics-listening", Info, "metrics and health can be asked for at `address`";
+    MetricsUnavailable = 501, "metrics-unavailable", Error, "metrics and health cannot be asked for; the daemon goes on; `address`, `error`";
+    CountersRestored = 502, "counters-restored", Info, "`counters` of the last worker go on";
+    CountersDamaged = 503, "counters-damaged", Warning, "the file of counters is not what was written; they begin at 0; `file`, `error`";
+    CountersNotSaved = 504, "counters-not-saved", Warning, "counters cannot be kept, told once until they can; `file`, `error`";
 }

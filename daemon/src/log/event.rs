@@ -47,7 +47,6 @@ macro_rules! catalogue {
 
         impl Event {
             /// Every event, in the catalogue's order.
-            #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// Its number, in records and in the Windows Event Log.

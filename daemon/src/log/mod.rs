@@ -16,10 +16,11 @@ mod time;
 
 #[cfg(unix)]
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::failure::{Cause, Failure};
+use crate::metrics::Metrics;
 pub(crate) use event::{Event, Level};
 use file::LogFile;
 pub(crate) use record::{Record, Value};
@@ -39,6 +40,8 @@ pub(crate) struct Log(Arc<Shared>);
 /// What is behind every clone.
 struct Shared {
     origin: Arc<Origin>,
+    /// Where records are counted, once there are metrics.
+    counted: OnceLock<Arc<Metrics>>,
     least: Level,
     /// `None` once the last record is written: late output of a workload must not follow it.
     sinks: Mutex<Option<Sinks>>,
@@ -115,7 +118,17 @@ impl Log {
     fn new(service: &str, least: Level) -> Self {
         let build = provenance::me().map(|slot| slot.build.into());
         let origin = Arc::new(Origin { service: service.into(), build });
-        Self(Arc::new(Shared { origin, least, sinks: Mutex::new(Some(Sinks::default())) }))
+        Self(Arc::new(Shared {
+            origin,
+            counted: OnceLock::new(),
+            least,
+            sinks: Mutex::new(Some(Sinks::default())),
+        }))
+    }
+
+    /// From now on each record is counted too.
+    pub(crate) fn count_in(&self, metrics: &Arc<Metrics>) {
+        let _ = self.0.counted.set(Arc::clone(metrics));
     }
 
     fn set_file(&self, file: LogFile) {
@@ -179,6 +192,9 @@ impl Shared {
     }
 
     fn write_to(self: &Arc<Self>, sinks: &mut Sinks, event: Event, message: &str, fields: &[(&str, Value)]) {
+        if let Some(metrics) = self.counted.get() {
+            metrics.event(event.id());
+        }
         if !event.level().reaches(self.least) {
             return;
         }

@@ -14,12 +14,13 @@ use crate::control::protocol::{Answer, Request};
 use crate::failure::{Cause, Failure};
 use crate::guardian::Host;
 use crate::identity::Identity;
-use crate::log::{Event, Log, Value};
+use crate::log::{Event, Value};
 use crate::machine::{Input, KILL_GRACE};
 use crate::state::{Control, Refusal, State, Step};
 
 use requests::Waiter;
-use slot::{Shared, Slot};
+pub(crate) use slot::Shared;
+use slot::Slot;
 
 /// How long to wait for the last output of workloads that have ended.
 const OUTPUT_GRACE: Duration = Duration::from_millis(500);
@@ -66,16 +67,16 @@ impl<'a> Supervisor<'a> {
     pub(crate) fn new(
         config: Config,
         source: Option<PathBuf>,
-        log: Log,
+        shared: Shared,
+        inbox: Receiver<Message>,
         host: &'a mut dyn Host,
-        (sender, inbox): (Sender<Message>, Receiver<Message>),
     ) -> Self {
         let (heartbeat, stop_deadline) = (config.heartbeat(), config.stop_deadline());
         let slots = config.workloads.into_iter().map(|workload| Slot::new(workload, stop_deadline)).collect();
         Self {
             host,
             source,
-            shared: Shared { log, sender },
+            shared,
             inbox,
             begun: Instant::now(),
             state: State::Stopped,
@@ -105,6 +106,7 @@ impl<'a> Supervisor<'a> {
         while !self.is_over() {
             self.wait(next_heartbeat);
             self.tell(|host| host.alive());
+            self.shared.vital.turn();
             let now = Instant::now();
             if now >= next_heartbeat {
                 self.beat();
@@ -281,7 +283,10 @@ impl<'a> Supervisor<'a> {
     fn enter(&mut self, state: State, patience: Duration) {
         let before = std::mem::replace(&mut self.state, state);
         self.deadline = state.is_pending().then(|| Instant::now() + patience);
-        let log = &self.shared.log;
+        let Shared { log, metrics, vital, .. } = &self.shared;
+        metrics.service_state(state.name());
+        metrics.service_ready(state == State::Running);
+        vital.set_running(state == State::Running);
         match (before, state) {
             (State::StartPending, State::Running) => log.write(Event::Ready, "ready", &[]),
             (State::ContinuePending, State::Running) => log.write(Event::Continued, "continued", &[]),

@@ -47,6 +47,9 @@ impl Supervisor<'_> {
                 let _ = self.drive(index, Input::Control(Control::Stop));
             }
         }
+        // A new one is counted from its first start on.
+        let names = self.slots.iter().map(|slot| slot.workload.name());
+        self.shared.metrics.set_workloads(names.chain(config.workloads.iter().map(Workload::name)));
         for workload in config.workloads {
             let same_name = |slot: &Slot| slot.workload.name() == workload.name() && !slot.is_removed;
             match self.slots.iter().position(same_name) {
@@ -64,6 +67,8 @@ impl Supervisor<'_> {
                 }
             }
         }
+        let names = self.slots.iter().filter(|slot| !slot.is_removed).map(|slot| slot.workload.name());
+        self.shared.metrics.set_workloads(names);
         [("new", Value::Number(new)), ("changed", Value::Number(changed)), ("gone", Value::Number(gone))]
     }
 }

@@ -9,6 +9,7 @@ use crate::control::protocol::{Answer, Outcome, Refused, RefusedKind, Request};
 use crate::control::status::{Status, WorkloadStatus};
 use crate::identity::{Identity, NAME};
 use crate::machine::Input;
+use crate::metrics::ControlOutcome;
 use crate::state::{Control, State, Step};
 
 /// A client that waits for a change to be done.
@@ -22,6 +23,11 @@ pub(super) struct Waiter {
 
 impl Supervisor<'_> {
     pub(super) fn answer(&mut self, request: Request, reply: Sender<Answer>) {
+        let command = match &request {
+            Request::Status {} => "status",
+            Request::Reopen {} => "other",
+            Request::Control { control, .. } => control.name(),
+        };
         let answer = match request {
             Request::Status {} => Ok(Answer::Status { status: Box::new(self.status()) }),
             Request::Reopen {} => {
@@ -39,8 +45,21 @@ impl Supervisor<'_> {
                 Err(refused) => Err(refused),
             },
         };
+        self.send(command, &reply, answer.unwrap_or_else(Answer::Refused));
+    }
+
+    fn send(&self, command: &str, reply: &Sender<Answer>, answer: Answer) {
+        let outcome = match &answer {
+            Answer::Done { outcome: Outcome::Already, .. } => ControlOutcome::Already,
+            Answer::Done { .. } | Answer::Status { .. } => ControlOutcome::Done,
+            Answer::Refused(refused) => match refused.kind {
+                RefusedKind::NotReached => ControlOutcome::Failed,
+                _ => ControlOutcome::Refused,
+            },
+        };
+        self.shared.metrics.control(command, outcome);
         // A client that has left misses its answer.
-        let _ = reply.send(answer.unwrap_or_else(Answer::Refused));
+        let _ = reply.send(answer);
     }
 
     /// Begins a change; `None` when it is done already, else how it will have ended when the state is settled.
@@ -133,7 +152,7 @@ impl Supervisor<'_> {
             } else {
                 Answer::Refused(self.not_reached(&waiter, state))
             };
-            let _ = waiter.reply.send(answer);
+            self.send(waiter.control.name(), &waiter.reply, answer);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,19 +13,23 @@ use crate::config::{Probe, Workload};
 use crate::launch::Launch;
 use crate::log::{Event, Log, Value};
 use crate::machine::{Action, Input, Machine};
+use crate::metrics::{ExitReason, Metrics};
 use crate::os::Process;
 use crate::probe::{self, Asking, Purpose};
 use crate::state::{Control, Refusal, State, Step};
+use crate::vital::Vital;
 
 /// The threads around a process read lines or wait; bytes.
 const STACK: usize = 128 * 1024;
 
 /// What every workload needs of the supervisor.
 #[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) log: Log,
+pub(crate) struct Shared {
+    pub(crate) log: Log,
     /// The supervisor's own inbox.
-    pub(super) sender: Sender<Message>,
+    pub(crate) sender: Sender<Message>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) vital: Arc<Vital>,
 }
 
 /// A workload.
@@ -36,6 +41,8 @@ pub(super) struct Slot {
     pub(super) starts: u64,
     pub(super) last_end: Option<String>,
     run: Option<Run>,
+    /// Why its process is being ended.
+    ending: Option<ExitReason>,
     /// How much it may print, over all its runs.
     output: CaptureOptions,
     /// Of runs that have ended: their last output.
@@ -57,8 +64,8 @@ impl Slot {
     pub(super) fn new(workload: Workload, stop: Duration) -> Self {
         let machine = Machine::new(workload.policy(stop), Instant::now());
         let output = CaptureOptions::new(workload.output());
-        let (is_removed, starts, last_end, run, captures) = (false, 0, None, None, Vec::new());
-        Self { workload, machine, is_removed, starts, last_end, run, output, captures }
+        let (is_removed, starts, last_end, run, ending, captures) = (false, 0, None, None, None, Vec::new());
+        Self { workload, machine, is_removed, starts, last_end, run, ending, output, captures }
     }
 
     pub(super) fn is_probed(&self) -> bool {
@@ -89,6 +96,7 @@ impl Slot {
         let before = self.machine.state();
         let (step, action) = self.machine.take(input, now, random)?;
         if self.machine.state() != before {
+            shared.metrics.workload_state(self.workload.name(), self.machine.state().name());
             self.tell_state(before, shared, now);
         }
         match action {
@@ -104,12 +112,18 @@ impl Slot {
         let mut fields = vec![("workload", text(self.workload.name()))];
         let (event, message) = match self.machine.state() {
             State::Backoff => {
-                let pause = self.machine.deadline().map(|due| due.saturating_duration_since(now));
-                fields.push(("pause_ms", Value::Number(milliseconds(pause.unwrap_or_default()))));
+                let pause =
+                    self.machine.deadline().map(|due| due.saturating_duration_since(now)).unwrap_or_default();
+                shared.metrics.workload_restarts_in(self.workload.name(), pause);
+                fields.push(("pause_ms", Value::Number(milliseconds(pause))));
                 fields.push(("short_runs", Value::Number(i64::from(self.machine.short_runs()))));
                 (Event::WorkloadRestart, "workload will be started again")
             }
-            State::Running if before == State::StartPending && self.is_probed() => {
+            State::Running => {
+                shared.metrics.workload_ready(self.workload.name(), self.uptime().unwrap_or_default());
+                if before != State::StartPending || !self.is_probed() {
+                    return;
+                }
                 (Event::WorkloadReady, "workload is ready")
             }
             State::Failed => {
@@ -141,6 +155,7 @@ impl Slot {
                     ("error", Value::Text(error.to_string())),
                 ];
                 shared.log.write(Event::WorkloadStartFailed, "workload cannot be started", &fields);
+                shared.metrics.workload_start_failed(self.workload.name());
                 self.last_end = Some(format!("cannot be started: {error}"));
                 Input::SpawnFailed
             }
@@ -153,6 +168,7 @@ impl Slot {
         let name = self.workload.name();
         let fields = [("workload", text(name)), ("pid", Value::Number(i64::from(run.process.id())))];
         shared.log.write(Event::WorkloadStarted, "workload started", &fields);
+        shared.metrics.workload_started(name, run.process.id());
         let (stdout, stderr) = run.process.take_output();
         run.captures.extend(self.capture("stdout", stdout, shared));
         run.captures.extend(self.capture("stderr", stderr, shared));
@@ -179,6 +195,7 @@ impl Slot {
 
     fn ask_to_stop(&mut self, shared: &Shared) {
         let Some(run) = &mut self.run else { return };
+        self.ending.get_or_insert(ExitReason::Stopped);
         if run.process.ask_to_stop().is_err() {
             return self.kill("workload cannot be asked to stop: ended with its tree", shared);
         }
@@ -188,6 +205,8 @@ impl Slot {
 
     fn kill(&mut self, message: &str, shared: &Shared) {
         let Some(run) = &mut self.run else { return };
+        self.ending =
+            self.ending.filter(|reason| *reason != ExitReason::Stopped).or(Some(ExitReason::Killed));
         run.process.kill_tree();
         let fields = [("workload", text(self.workload.name())), ("pid", run.pid())];
         shared.log.write(Event::WorkloadKilled, message, &fields);
@@ -209,6 +228,12 @@ impl Slot {
         ];
         fields.push(status.as_ref().map_or_else(|error| ("error", text(&error.to_string())), describe));
         shared.log.write(Event::WorkloadExited, "workload ended", &fields);
+        let by_itself = || match &status {
+            Ok(status) if status.success() => ExitReason::Success,
+            Ok(status) if status.code().is_none() => ExitReason::Signal,
+            _ => ExitReason::Failure,
+        };
+        shared.metrics.workload_exited(self.workload.name(), self.ending.take().unwrap_or_else(by_itself));
         let unwell = self.last_end.take().filter(|_| self.machine.state() == State::StopPending);
         self.last_end =
             unwell.or_else(|| Some(status.as_ref().map_or_else(ToString::to_string, ToString::to_string)));
@@ -239,6 +264,8 @@ impl Slot {
         let Err(why) = verdict else { return Input::Ready };
         let fields = [("workload", text(self.workload.name())), ("reason", text(&why))];
         shared.log.write(Event::WorkloadUnhealthy, "workload is not well", &fields);
+        shared.metrics.workload_unready(self.workload.name());
+        self.ending = Some(ExitReason::Probe);
         self.last_end = Some(format!("not well: {why}"));
         Input::Unhealthy
     }
@@ -268,7 +295,7 @@ impl Run {
     }
 
     fn ask(&mut self, probe: &Probe, launch: &Launch, purpose: Purpose, shared: &Shared) {
-        match probe::ask(probe.clone(), launch.clone(), purpose, self.number, shared.sender.clone()) {
+        match probe::ask(probe.clone(), launch.clone(), purpose, self.number, shared) {
             Ok(asking) => self.probes.push(asking),
             // Without an answer it would wait for its deadline; so it ends now.
             Err(error) => {
