@@ -129,7 +129,7 @@ fn a_flood_is_suppressed_and_counted() {
             missing += field("records");
             bytes += field("bytes");
         } else {
-            let line = record["message"].as_str().expect("text").parse().expect("a number");
+            let line: u64 = record["message"].as_str().expect("text").parse().expect("a number");
             assert!(seen.insert(line), "{line} is there twice");
         }
     }

@@ -1,5 +1,6 @@
 //! The log as a whole: several sinks at once, of which some are slow or gone.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
