@@ -118,32 +118,40 @@ fn every_record_of_a_run_follows_the_published_schema() {
     }
 }
 
-/// systemd-cat connects a program's output to the journal and says so in `JOURNAL_STREAM`, as systemd does for a unit.
+/// systemd-cat connects a program's output to the journal; `JOURNAL_STREAM` is set as systemd sets it for a unit
+/// (systemd.exec(5)): device and inode of that stream.
 #[test]
 fn under_systemd_records_reach_the_journal_once_and_with_their_fields() {
     let mut journal = journal::Journal::start();
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let namespace = format!("/proc/{}/ns/mnt", journal.process());
-    let child = Command::new("nsenter")
-        .arg(format!("--mount={namespace}"))
-        .args(["systemd-cat", env!("CARGO_BIN_EXE_seaworthyd"), "run", "--config"])
-        .arg(config(folder.path(), "echo hello"))
-        .spawn();
-    let mut daemon = Running(child.expect("nsenter of the package util-linux"));
-    wait_until("the workload has printed", || folder.path().join("done").exists());
-    assert_eq!(daemon.stop(), Some(0));
-    let process = format!("_PID={}", daemon.0.id());
-    let events = ["starting", "workload-started", "ready", "workload-output", "stopping", "stopped"];
-    journal.entries("SEAWORTHYD_EVENT=stopped", 1);
-    let entries = journal.entries(&process, events.len());
-    for event in events {
-        let found = entries.iter().filter(|entry| entry["SEAWORTHYD_EVENT"] == event);
-        assert_eq!(found.count(), 1, "{event} in {entries:#?}");
+    for (stream, transport) in [("$(stat -L -c %d:%i /proc/self/fd/2)", "journal"), ("1:2", "stdout")] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let script = format!("export JOURNAL_STREAM={stream}; exec \"$@\"");
+        let child = Command::new("nsenter")
+            .arg(format!("--mount=/proc/{}/ns/mnt", journal.process()))
+            .args(["systemd-cat", "/bin/sh", "-c", &script, "sh", env!("CARGO_BIN_EXE_seaworthyd")])
+            .args(["run", "--config"])
+            .arg(config(folder.path(), "echo hello"))
+            .spawn();
+        let mut daemon = Running(child.expect("nsenter of the package util-linux"));
+        wait_until("the workload has printed", || folder.path().join("done").exists());
+        assert_eq!(daemon.stop(), Some(0));
+        let process = format!("_PID={}", daemon.0.id());
+        // starting, ready, workload-started, -output, stopping, workload-stop-asked, workload-exited, stopped
+        let entries = journal.entries(&process, 8);
+        assert_eq!(entries.len(), 8, "nothing twice: {entries:#?}");
+        assert!(entries.iter().all(|entry| entry["_TRANSPORT"] == transport), "{entries:#?}");
+        if transport == "journal" {
+            assert!(entries.iter().all(|entry| entry["SYSLOG_IDENTIFIER"] == "seaworthyd"));
+            let output = entries.iter().find(|entry| entry["SEAWORTHYD_EVENT"] == "workload-output");
+            let output = output.expect("what the workload printed");
+            assert_eq!(
+                (&output["MESSAGE"], &output["SEAWORTHYD_WORKLOAD"]),
+                (&"hello".into(), &"web".into())
+            );
+        } else {
+            // A stream that is not the journal's: someone inherited the variable.
+            let message = entries[0]["MESSAGE"].as_str().expect("text");
+            assert_eq!(serde_json::from_str::<Value>(message).expect("JSON")["event"], "starting");
+        }
     }
-    for entry in &entries {
-        assert_eq!(entry["SYSLOG_IDENTIFIER"], "seaworthyd", "nothing but records: {entry}");
-        assert_eq!(entry["_TRANSPORT"], "journal", "nothing twice: {entry}");
-    }
-    let output = entries.iter().find(|entry| entry["SEAWORTHYD_EVENT"] == "workload-output").expect("it");
-    assert_eq!((&output["MESSAGE"], &output["SEAWORTHYD_WORKLOAD"]), (&"hello".into(), &"web".into()));
 }

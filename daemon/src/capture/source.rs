@@ -20,6 +20,7 @@ pub(crate) trait Output: Read + Send + 'static {}
 impl<T: Read + Send + 'static> Output for T {}
 
 /// Why waiting has ended.
+#[cfg_attr(windows, expect(dead_code, reason = "reading itself waits there"))]
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ready {
     /// Reading will not wait.

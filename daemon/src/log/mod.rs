@@ -169,7 +169,7 @@ impl Log {
         let sinks = {
             let mut sinks = self.0.lock();
             if let Some(sinks) = sinks.as_mut() {
-                self.0.write_to(sinks, event, message, fields);
+                self.0.write_to(sinks, true, event, message, fields);
             }
             sinks.take()
         };
@@ -187,11 +187,18 @@ impl Log {
 impl Shared {
     fn write(self: &Arc<Self>, event: Event, message: &str, fields: &[(&str, Value)]) {
         if let Some(sinks) = self.lock().as_mut() {
-            self.write_to(sinks, event, message, fields);
+            self.write_to(sinks, false, event, message, fields);
         }
     }
 
-    fn write_to(self: &Arc<Self>, sinks: &mut Sinks, event: Event, message: &str, fields: &[(&str, Value)]) {
+    fn write_to(
+        self: &Arc<Self>,
+        sinks: &mut Sinks,
+        is_last: bool,
+        event: Event,
+        message: &str,
+        fields: &[(&str, Value)],
+    ) {
         if let Some(metrics) = self.counted.get() {
             metrics.event(event.id());
         }
@@ -210,7 +217,7 @@ impl Shared {
         }
         if !sinks.queues.is_empty() {
             let log = Arc::downgrade(self);
-            sinks.queues.iter().for_each(|queue| queue.push(&record, &log));
+            sinks.queues.iter().for_each(|queue| queue.push(&record, is_last, &log));
         }
     }
 

@@ -89,8 +89,8 @@ impl Queue {
         Self(Arc::new(Inner { name, origin, state, work, idle }))
     }
 
-    /// Never waits. `log` is where a failure of the sink is told.
-    pub(super) fn push(&self, record: &Record<'_>, log: &Weak<Shared>) {
+    /// Never waits. `log` is where a failure of the sink is told; the last record finds room also in a full queue.
+    pub(super) fn push(&self, record: &Record<'_>, is_last: bool, log: &Weak<Shared>) {
         let mut state = self.0.lock();
         if state.waiting.is_empty()
             && let Some(sink) = &mut state.sink
@@ -98,7 +98,7 @@ impl Queue {
         {
             return;
         }
-        state.keep(record, self.0.name);
+        state.keep(record, is_last, self.0.name);
         if state.has_thread {
             self.0.work.notify_one();
             return;
@@ -201,11 +201,11 @@ impl Inner {
 }
 
 impl State {
-    fn keep(&mut self, record: &Record<'_>, sink: &str) {
+    fn keep(&mut self, record: &Record<'_>, is_last: bool, sink: &str) {
         let kept = Kept::of(record);
         // Once full, it takes nothing before it is half empty: one gap with one number, not a gap after each record.
         let limit = if self.lost > 0 { LONGEST_QUEUE / 2 } else { LONGEST_QUEUE };
-        if self.size + kept.size() > limit {
+        if !is_last && self.size + kept.size() > limit {
             self.lost += 1;
             self.lost_in_failure += 1;
             return;

@@ -15,7 +15,7 @@ use windows_sys::Win32::Foundation::TRUE;
 use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, SetConsoleCtrlHandler};
 
 use crate::config::Config;
-use crate::failure::{Cause, Failure};
+use crate::failure::Failure;
 use crate::identity::NAME;
 use crate::log::{Log, LogSettings};
 use crate::state::{Control, State};

@@ -12,11 +12,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const JOURNALD: &str = "/lib/systemd/systemd-journald";
 
 /// Its sockets and files are below its own root, `/proc/PID/root`; it ends with the test.
-pub struct Journal(Child);
+pub(crate) struct Journal(Child);
 
 impl Journal {
     /// Starts it and waits until it listens.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         assert!(Path::new(JOURNALD).exists(), "{JOURNALD} is missing: install the package systemd");
         let script = format!(
             "mount -t tmpfs tmpfs /run/systemd && mount -t tmpfs tmpfs /run/log \
@@ -39,18 +39,20 @@ impl Journal {
         journal
     }
 
+    #[allow(dead_code, reason = "not every test program enters it")]
     /// Its process, whose mount namespace a program can enter.
-    pub fn process(&self) -> u32 {
+    pub(crate) fn process(&self) -> u32 {
         self.0.id()
     }
 
+    #[allow(dead_code, reason = "not every test program speaks to it itself")]
     /// The socket of the native protocol, as seen from the test.
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.path("systemd/journal/socket")
     }
 
     /// Waits for at least `count` entries with `field=value`; all of them, oldest first.
-    pub fn entries(&mut self, field_and_value: &str, count: usize) -> Vec<Value> {
+    pub(crate) fn entries(&mut self, field_and_value: &str, count: usize) -> Vec<Value> {
         let mut entries = Vec::new();
         self.wait_until(field_and_value, |journal| {
             let output = Command::new("journalctl")

@@ -203,7 +203,10 @@ fn a_kill_in_the_middle_of_rotations_tears_at_most_the_last_line() {
     const ROUNDS: u32 = 20;
     if let Some(folder) = std::env::var_os(FOLDER) {
         let log = log_with(&Path::new(&folder).join("log"), rotation(4096, 99));
-        (0..).for_each(|index| heartbeat(&log, index));
+        // Until it is killed, and not for ever if it is not.
+        for index in 0..20_000_000 {
+            heartbeat(&log, index);
+        }
     }
     let name = thread::current().name().expect("a test has a name").to_owned();
     for round in 0..ROUNDS {

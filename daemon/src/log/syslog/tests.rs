@@ -149,7 +149,7 @@ fn rsyslog_reads_every_part_back_over_each_transport() {
         assert_eq!(found[0][7], "hostile \\u000a<0>1 \\u001b[2J ä \\u202e", "{address}");
         assert!(found[0][6].starts_with("20"), "a time: {}", found[0][6]);
         assert_eq!((&*found[1][3], &*found[1][5]), ("workload-start-failed", "daemon.err"));
-        assert!(found[1][7].starts_with("xxx") && found[1][7].ends_with("x…"), "{}", found[1][7].len());
+        assert!(found[1][7].starts_with("xxx") && found[1][7].ends_with("x…"), "{address}: {}", found[1][7]);
         assert_eq!((&*found[2][3], &*found[2][7]), ("stopped", "stopped"));
     }
 }
