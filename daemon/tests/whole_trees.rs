@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -24,12 +25,18 @@ struct Daemon {
 
 impl Daemon {
     fn run(folder: &Path, config: &str) -> Self {
+        Self::run_through(&[], Path::new(env!("CARGO_BIN_EXE_seaworthyd")), folder, config)
+    }
+
+    /// `wrapper` is a command that ends by becoming its last arguments.
+    fn run_through(wrapper: &[&str], program: &Path, folder: &Path, config: &str) -> Self {
         let path = folder.join("seaworthyd.toml");
         std::fs::write(&path, config).expect("written");
         let runner = runner();
-        let program = runner.split_whitespace().chain([env!("CARGO_BIN_EXE_seaworthyd")]).collect::<Vec<_>>();
-        let mut command = Command::new(program[0]);
-        command.args(&program[1..]).arg("run").arg("--config").arg(path);
+        let mut words =
+            wrapper.iter().copied().chain(runner.split_whitespace()).map(Path::new).chain([program]);
+        let mut command = Command::new(words.next().expect("at least the program"));
+        command.args(words).arg("run").arg("--config").arg(path);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the daemon starts");
         let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         Self { child, lines, records: Vec::new() }
@@ -193,6 +200,34 @@ fn a_wiped_environment_does_not_hide() {
         rustix::process::kill_process(Pid::from_raw(pid).expect("a pid"), Signal::KILL).expect("it runs");
     }
     daemon.stop();
+}
+
+/// As the systemd unit runs it: a user of its own, no capability at all, and none to be had.
+#[test]
+fn a_daemon_without_privileges_does_the_same() {
+    let folder = folder();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("ours");
+    let program = folder.path().join("seaworthyd");
+    std::fs::copy(env!("CARGO_BIN_EXE_seaworthyd"), &program).expect("copied to where the user can reach it");
+    let wrapper = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "--bounding-set=-all",
+        "--no-new-privs",
+    ];
+    let config = format!("stop_seconds = 1\n{}", workload("flees", &format!("{FLEEING}rest()\n")));
+    let mut daemon = Daemon::run_through(&wrapper, &program, folder.path(), &config);
+    let pids = daemon.wait_for_pids(4);
+    let audit = daemon
+        .records
+        .iter()
+        .find(|record| record["event"] == "privileges-applied")
+        .expect("an audit record");
+    assert_eq!(audit["fields"]["capabilities"], "none");
+    daemon.stop();
+    assert!(pids.iter().all(|pid| !is_alive(*pid)), "{pids:?}");
 }
 
 #[test]
