@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -24,12 +25,18 @@ struct Daemon {
 
 impl Daemon {
     fn run(folder: &Path, config: &str) -> Self {
+        Self::run_through(&[], Path::new(env!("CARGO_BIN_EXE_seaworthyd")), folder, config)
+    }
+
+    /// `wrapper` is a command that ends by becoming its last arguments.
+    fn run_through(wrapper: &[&str], program: &Path, folder: &Path, config: &str) -> Self {
         let path = folder.join("seaworthyd.toml");
         std::fs::write(&path, config).expect("written");
-        let runner = std::env::var(format!("CARGO_TARGET_{}_RUNNER", target())).unwrap_or_default();
-        let program = runner.split_whitespace().chain([env!("CARGO_BIN_EXE_seaworthyd")]).collect::<Vec<_>>();
-        let mut command = Command::new(program[0]);
-        command.args(&program[1..]).arg("run").arg("--config").arg(path);
+        let runner = runner();
+        let mut words =
+            wrapper.iter().copied().chain(runner.split_whitespace()).map(Path::new).chain([program]);
+        let mut command = Command::new(words.next().expect("at least the program"));
+        command.args(words).arg("run").arg("--config").arg(path);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the daemon starts");
         let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         Self { child, lines, records: Vec::new() }
@@ -81,9 +88,14 @@ impl Drop for Daemon {
     }
 }
 
-/// The target in the name of Cargo's variable for a runner.
-fn target() -> String {
-    format!("{}_UNKNOWN_LINUX_MUSL", std::env::consts::ARCH.to_uppercase())
+/// What cargo was told to run this build's programs with.
+fn runner() -> String {
+    let target = format!("{}_UNKNOWN_LINUX_MUSL", std::env::consts::ARCH.to_uppercase());
+    std::env::var(format!("CARGO_TARGET_{target}_RUNNER")).unwrap_or_default()
+}
+
+fn is_emulated() -> bool {
+    !runner().is_empty()
 }
 
 /// A workload in Python, which can do what a shell cannot. `flee` starts a process that outlives its parent in a session of
@@ -190,15 +202,47 @@ fn a_wiped_environment_does_not_hide() {
     daemon.stop();
 }
 
+/// As the systemd unit runs it: a user of its own, no capability at all, and none to be had.
+#[test]
+fn a_daemon_without_privileges_does_the_same() {
+    let folder = folder();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("ours");
+    let program = folder.path().join("seaworthyd");
+    std::fs::copy(env!("CARGO_BIN_EXE_seaworthyd"), &program).expect("copied to where the user can reach it");
+    let wrapper = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "--bounding-set=-all",
+        "--no-new-privs",
+    ];
+    let config = format!("stop_seconds = 1\n{}", workload("flees", &format!("{FLEEING}rest()\n")));
+    let mut daemon = Daemon::run_through(&wrapper, &program, folder.path(), &config);
+    let pids = daemon.wait_for_pids(4);
+    let audit = daemon
+        .records
+        .iter()
+        .find(|record| record["event"] == "privileges-applied")
+        .expect("an audit record");
+    assert_eq!(audit["fields"]["capabilities"], "none");
+    daemon.stop();
+    assert!(pids.iter().all(|pid| !is_alive(*pid)), "{pids:?}");
+}
+
 #[test]
 fn a_fork_storm_ends() {
     let folder = folder();
-    // Each process starts a successor in a new session and ends: 20 lines of them run at once.
-    let script = "tell()\ndef storm():\n    while True:\n        if os.fork():\n            os._exit(0)\n        os.setsid()\n        \
-                  time.sleep(0.002)\nfor line in range(20):\n    flee(storm)\nos.write(1, b'%d\\n' % os.getpid())\n\
-                  signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(1000)\n";
+    // Each process starts a successor in a new session and ends; many lines of them run at once. An emulated daemon looks
+    // through `/proc` more slowly than the workloads, which are not emulated, fork.
+    let (lines, pause) = if is_emulated() { (3, 0.1) } else { (20, 0.002) };
+    let script = format!(
+        "tell()\ndef storm():\n    while True:\n        if os.fork():\n            os._exit(0)\n        os.setsid()\n        \
+         time.sleep({pause})\nfor line in range({lines}):\n    flee(storm)\nos.write(1, b'%d\\n' % os.getpid())\n\
+         signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(1000)\n"
+    );
     let marker = format!("storm-{}", std::process::id());
-    let mut daemon = Daemon::run(folder.path(), &format!("stop_seconds = 1\n{}", workload(&marker, script)));
+    let mut daemon = Daemon::run(folder.path(), &format!("stop_seconds = 1\n{}", workload(&marker, &script)));
     daemon.wait_for_pids(2);
     assert!(!alive_with(&marker).is_empty());
     let records = daemon.stop();

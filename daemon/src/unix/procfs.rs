@@ -7,6 +7,9 @@ use std::io::Read;
 /// More of an environment is not searched. Bytes; Linux allows a quarter of the stack limit.
 const LONGEST_ENVIRONMENT: u64 = 4 << 20;
 
+/// Most fit. Bytes.
+const TYPICAL_ENVIRONMENT: usize = 16 * 1024;
+
 /// A process at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -24,7 +27,11 @@ impl Entry {
     /// `None` when there is no such process.
     pub(super) fn read(pid: i32) -> Option<Self> {
         let mut bytes = [0; 1024];
-        let length = read_into(&format!("/proc/{pid}/stat"), &mut bytes)?;
+        // Of the program itself, an emulator of user programs makes up the shorter path's content.
+        let own = rustix::process::getpid().as_raw_pid();
+        let path =
+            if pid == own { format!("/proc/{pid}/task/{pid}/stat") } else { format!("/proc/{pid}/stat") };
+        let length = read_into(&path, &mut bytes)?;
         Self::parse(pid, &bytes[..length])
     }
 
@@ -69,7 +76,7 @@ pub(super) fn pids(highest_first: bool) -> Vec<i32> {
 
 /// The value of `name` in the environment that the process was started with; `None` also when it may not be read.
 pub(super) fn environment_value(pid: i32, name: &str) -> Option<String> {
-    let mut environment = Vec::new();
+    let mut environment = Vec::with_capacity(TYPICAL_ENVIRONMENT);
     let file = File::open(format!("/proc/{pid}/environ")).ok()?;
     file.take(LONGEST_ENVIRONMENT).read_to_end(&mut environment).ok()?;
     let mut variables = environment.split(|byte| *byte == 0);
@@ -82,11 +89,14 @@ pub(super) fn pid_namespace(pid: i32) -> Option<std::path::PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
 }
 
-/// One line of `/proc/self/status`, such as `CapEff`.
-pub(super) fn own_status(name: &str) -> Option<String> {
-    let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    Some(line.trim().to_owned())
+/// `/proc/self/status`, for [`status_line`].
+pub(super) fn own_status() -> std::io::Result<String> {
+    std::fs::read_to_string("/proc/self/status")
+}
+
+/// One line of a status, such as `CapEff`.
+pub(super) fn status_line<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
 fn read_into(path: &str, buffer: &mut [u8]) -> Option<usize> {

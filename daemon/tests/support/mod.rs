@@ -66,8 +66,14 @@ impl Drop for Daemon {
     }
 }
 
+/// The program, in the emulator that cargo was told to run this build's programs with, if any.
 pub fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_seaworthyd"))
+    let target = format!("{}_UNKNOWN_LINUX_MUSL", std::env::consts::ARCH.to_uppercase());
+    let runner = std::env::var(format!("CARGO_TARGET_{target}_RUNNER")).unwrap_or_default();
+    let mut words = runner.split_whitespace().chain([env!("CARGO_BIN_EXE_seaworthyd")]);
+    let mut command = Command::new(words.next().expect("at least the program"));
+    command.args(words);
+    command
 }
 
 pub fn write(folder: &Path, config: &str) -> PathBuf {

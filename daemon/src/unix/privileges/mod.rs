@@ -6,7 +6,9 @@
 #![expect(unsafe_code, reason = "std has no safe way to run code between fork and exec")]
 
 mod landlock;
+mod own;
 pub(super) mod plan;
+mod report;
 mod seccomp;
 
 use std::io;
@@ -14,7 +16,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::Arc;
 
-use self::plan::{Plan, Report};
+use self::plan::Plan;
+use self::report::Report;
 use super::{accounts, children, marker};
 use crate::launch::Launch;
 use crate::log::{Event, Value};

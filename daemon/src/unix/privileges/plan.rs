@@ -5,44 +5,21 @@
     reason = "the calls between fork and exec are the raw ones: nothing may allocate or lock"
 )]
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
 
 use libc::{c_int, c_long, c_ulong, sock_filter, sock_fprog};
-use rustix::pipe::PipeFlags;
 
 use super::Identity;
-use crate::os::{inheritance, procfs};
+use super::own::{CAP_SETGID, CAP_SETPCAP, CAP_SETUID, Own};
+use super::report::{Report, Step};
+use crate::os::inheritance;
 use crate::privileges::{Namespace, Privileges, WhenUnsupported, names_of};
 
-/// Numbers from capabilities(7).
-const CAP_SETGID: u64 = 1 << 6;
-const CAP_SETUID: u64 = 1 << 7;
-const CAP_SETPCAP: u64 = 1 << 8;
 /// `_LINUX_CAPABILITY_VERSION_3` (capget(2)).
 const CAPABILITY_VERSION: u32 = 0x2008_0522;
-
-/// Names in the order in which they are done; [`Report`] sends the index.
-const STEPS: [&str; 14] = [
-    "limits: setting resource limits",
-    "namespaces: creating them",
-    "groups: setting supplementary groups",
-    "group: changing it",
-    "capabilities: leaving the bounding set",
-    "user: changing it",
-    "capabilities: giving them up",
-    "user: it could change back",
-    "group: it could change back",
-    "capabilities: keeping them over the start of the program",
-    "the death signal: asking for it",
-    "no_new_privileges: setting it",
-    "landlock: entering it",
-    "seccomp: installing the filter",
-];
-const NAMESPACES: usize = 1;
 
 /// A finished list of what to do; `None`, zero and empty mean that nothing is to be done.
 pub(in crate::os) struct Plan {
@@ -146,159 +123,77 @@ impl Plan {
         })
     }
 
-    fn steps(&self) -> Result<(), (usize, io::Error)> {
-        let at = |step: usize| move |error: io::Error| (step, error);
+    fn steps(&self) -> Result<(), (Step, io::Error)> {
+        let at = |step: Step| move |error: io::Error| (step, error);
         for (limit, value) in &self.limits {
             let both = [*value, *value];
             // SAFETY: `both` is laid out as `struct rlimit64`, soft then hard; the old value is not asked for.
             let result = unsafe {
                 libc::syscall(libc::SYS_prlimit64, 0, *limit, both.as_ptr(), ptr::null_mut::<u64>())
             };
-            check(result).map_err(at(0))?;
+            check(result).map_err(at(Step::Limits))?;
         }
         if self.namespaces != 0
             && let Err(error) = enter_namespaces(self.namespaces)
         {
             if !self.may_miss_namespaces {
-                return Err((NAMESPACES, error));
+                return Err((Step::Namespaces, error));
             }
-            self.report.send(NAMESPACES, &error);
+            self.report.send(Step::Namespaces, &error);
         }
-        self.become_identity().map_err(|(step, error)| (step + 2, error))?;
+        self.become_identity()?;
         // Changing user clears it, so it comes after.
-        die_with_parent(self.daemon).map_err(at(10))?;
+        die_with_parent(self.daemon).map_err(at(Step::DeathSignal))?;
         if self.no_new_privileges {
-            prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).map_err(at(11))?;
+            prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).map_err(at(Step::NoNewPrivileges))?;
         }
         if let Some(ruleset) = &self.ruleset {
             // SAFETY: takes a descriptor that is open and flags that must be zero.
             let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) };
-            check(result).map_err(at(12))?;
+            check(result).map_err(at(Step::Landlock))?;
         }
         if let Some(filter) = &self.filter {
             // Last: it refuses some of the calls above.
             let program = sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
             let mode = c_ulong::from(libc::SECCOMP_MODE_FILTER);
             // The kernel copies the program; `filter` outlives the call.
-            prctl(libc::PR_SET_SECCOMP, mode, &raw const program as c_ulong).map_err(at(13))?;
+            prctl(libc::PR_SET_SECCOMP, mode, &raw const program as c_ulong).map_err(at(Step::Seccomp))?;
         }
         Ok(())
     }
 
-    /// Errors have the number of the step, from "groups" on.
-    fn become_identity(&self) -> Result<(), (usize, io::Error)> {
-        let at = |step: usize| move |error: io::Error| (step, error);
+    fn become_identity(&self) -> Result<(), (Step, io::Error)> {
+        let at = |step: Step| move |error: io::Error| (step, error);
         if let Some(groups) = &self.groups {
-            set_groups(groups).map_err(at(0))?;
+            set_groups(groups).map_err(at(Step::Groups))?;
         }
         if let Some(group) = self.group {
-            set_group(group).map_err(at(1))?;
+            set_group(group).map_err(at(Step::Group))?;
         }
         for number in &self.leave_bounding_set {
-            prctl(libc::PR_CAPBSET_DROP, c_ulong::from(*number), 0).map_err(at(2))?;
+            prctl(libc::PR_CAPBSET_DROP, c_ulong::from(*number), 0).map_err(at(Step::BoundingSet))?;
         }
         if let Some(user) = self.user {
             if self.kept != 0 {
-                prctl(libc::PR_SET_KEEPCAPS, 1, 0).map_err(at(3))?;
+                prctl(libc::PR_SET_KEEPCAPS, 1, 0).map_err(at(Step::User))?;
             }
-            set_user(user).map_err(at(3))?;
+            set_user(user).map_err(at(Step::User))?;
         }
         if self.set_capabilities || self.user.is_some() {
-            set_capabilities(self.kept).map_err(at(4))?;
+            set_capabilities(self.kept).map_err(at(Step::Capabilities))?;
         }
         let possible = || io::Error::from_raw_os_error(libc::EPERM);
         if self.user.is_some_and(|user| user != 0) && self.kept & CAP_SETUID == 0 && set_user(0).is_ok() {
-            return Err((5, possible()));
+            return Err((Step::UserBack, possible()));
         }
         if self.group.is_some_and(|group| group != 0) && self.kept & CAP_SETGID == 0 && set_group(0).is_ok() {
-            return Err((6, possible()));
+            return Err((Step::GroupBack, possible()));
         }
         for number in (0..64).filter(|number| self.kept & (1 << number) != 0) {
             let raise = libc::PR_CAP_AMBIENT_RAISE as c_ulong;
-            prctl(libc::PR_CAP_AMBIENT, raise, number).map_err(at(7))?;
+            prctl(libc::PR_CAP_AMBIENT, raise, number).map_err(at(Step::Ambient))?;
         }
         Ok(())
-    }
-}
-
-/// Tells the daemon which step failed, or was gone without: an error number alone would not.
-pub(super) struct Report {
-    reader: OwnedFd,
-    writer: OwnedFd,
-}
-
-impl Report {
-    pub(super) fn new() -> io::Result<Self> {
-        let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        Ok(Self { reader, writer })
-    }
-
-    /// In the new process: two bytes, step and error number, of which Linux has fewer than 256.
-    fn send(&self, step: usize, error: &io::Error) {
-        let bytes = [step as u8, error.raw_os_error().unwrap_or_default() as u8];
-        // SAFETY: `bytes` is readable for its length; the descriptor is open.
-        unsafe { libc::write(self.writer.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
-    }
-
-    /// In the daemon, once the program runs or could not be started: what was sent, in words.
-    pub(super) fn receive(&self) -> Vec<String> {
-        let mut bytes = [0; 64];
-        let read = self.reader.try_clone().and_then(|reader| File::from(reader).read(&mut bytes));
-        let sent = bytes[..read.unwrap_or(0)].chunks_exact(2);
-        sent.map(|pair| {
-            let step = STEPS.get(usize::from(pair[0])).unwrap_or(&"an unknown step");
-            format!("{step}: {}", io::Error::from_raw_os_error(i32::from(pair[1])))
-        })
-        .collect()
-    }
-}
-
-/// What the daemon has, from proc(5).
-struct Own {
-    user_ids: Vec<u32>,
-    group_ids: Vec<u32>,
-    groups: Vec<u32>,
-    inheritable: u64,
-    permitted: u64,
-    effective: u64,
-    bounding: u64,
-    ambient: u64,
-}
-
-impl Own {
-    fn read() -> io::Result<Self> {
-        let missing =
-            |name: &str| io::Error::other(format!("/proc/self/status has no readable {name}; mount /proc"));
-        let ids = |name: &str| {
-            let text = procfs::own_status(name).ok_or_else(|| missing(name))?;
-            text.split_whitespace()
-                .map(|id| id.parse().map_err(|_| missing(name)))
-                .collect::<io::Result<Vec<u32>>>()
-        };
-        let set = |name: &str| {
-            procfs::own_status(name)
-                .and_then(|set| u64::from_str_radix(&set, 16).ok())
-                .ok_or_else(|| missing(name))
-        };
-        Ok(Self {
-            user_ids: ids("Uid")?,
-            group_ids: ids("Gid")?,
-            groups: ids("Groups")?,
-            inheritable: set("CapInh")?,
-            permitted: set("CapPrm")?,
-            effective: set("CapEff")?,
-            bounding: set("CapBnd")?,
-            ambient: set("CapAmb")?,
-        })
-    }
-
-    /// A daemon that may not change groups and is not asked to keeps its own.
-    fn groups_to_set(&self, identity: &Identity) -> Option<Vec<u32>> {
-        let asked = identity.user.is_some() || identity.group.is_some() || !identity.groups.is_empty();
-        let may = self.effective & CAP_SETGID != 0;
-        let mut wanted = identity.groups.clone();
-        wanted.sort_unstable();
-        ((asked || may) && self.groups != wanted).then_some(wanted)
     }
 }
 

@@ -17,6 +17,9 @@ const ARCHITECTURE: Option<u32> = Some(0xC000_00B7);
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const ARCHITECTURE: Option<u32> = None;
 
+/// libc has it for x86-64 alone; the other number is asm-generic/unistd.h's.
+const KEXEC_FILE_LOAD: c_long = if cfg!(target_arch = "x86_64") { 320 } else { 294 };
+
 /// Offsets in `struct seccomp_data`; an argument's low half comes first.
 const NUMBER: u32 = 0;
 const ARCHITECTURE_FIELD: u32 = 4;
@@ -30,7 +33,7 @@ const REFUSED: &[c_long] = &[
     libc::SYS_acct, libc::SYS_add_key, libc::SYS_adjtimex, libc::SYS_bpf, libc::SYS_chroot, libc::SYS_clock_adjtime,
     libc::SYS_clock_settime, libc::SYS_delete_module, libc::SYS_fanotify_init, libc::SYS_finit_module,
     libc::SYS_fsconfig, libc::SYS_fsmount, libc::SYS_fsopen, libc::SYS_fspick, libc::SYS_init_module,
-    libc::SYS_io_uring_setup, libc::SYS_kcmp, libc::SYS_kexec_file_load, libc::SYS_kexec_load, libc::SYS_keyctl,
+    libc::SYS_io_uring_setup, libc::SYS_kcmp, KEXEC_FILE_LOAD, libc::SYS_kexec_load, libc::SYS_keyctl,
     libc::SYS_mount, libc::SYS_mount_setattr, libc::SYS_move_mount, libc::SYS_nfsservctl, libc::SYS_open_by_handle_at,
     libc::SYS_open_tree, libc::SYS_perf_event_open, libc::SYS_pidfd_getfd, libc::SYS_pivot_root,
     libc::SYS_process_vm_readv, libc::SYS_process_vm_writev, libc::SYS_ptrace, libc::SYS_quotactl, libc::SYS_reboot,
