@@ -6,9 +6,13 @@
 mod backoff;
 mod command_line;
 mod config;
+#[cfg(any(windows, test))]
+mod event_text;
 mod failure;
 mod identity;
 mod log;
+#[cfg(any(windows, test))]
+mod service_manager;
 mod state;
 mod supervisor;
 
@@ -23,6 +27,8 @@ use std::process::ExitCode;
 
 /// The whole program: reads the command line, does what it asks, and tells how that ended.
 pub fn main() -> ExitCode {
+    #[cfg(windows)]
+    os::console::attach();
     match command_line::parse(std::env::args_os().skip(1)).and_then(command_line::perform) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

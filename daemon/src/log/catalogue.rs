@@ -21,4 +21,7 @@ catalogue! {
     WorkloadStopAsked = 204, "workload-stop-asked", Info, "`workload`, `pid`";
     WorkloadKilled = 205, "workload-killed", Warning, "it did not stop in time and was ended with its tree; `workload`, `pid`";
     WorkloadOutput = 206, "workload-output", Info, "a line that a workload printed; `workload`, `stream`";
+    ServiceInstalled = 600, "service-installed", AuditSuccess, "Windows: the service was registered; `command_line`, `account`, `user`";
+    ServiceInstallRefused = 601, "service-install-refused", AuditFailure, "Windows: the service was not registered; `error`, `user`";
+    ServiceRemoved = 602, "service-removed", AuditSuccess, "Windows: the service was removed, or will be when it stops; `user`";
 }

@@ -7,10 +7,8 @@ pub(crate) enum Level {
     Warning,
     Error,
     /// A privileged action that was done.
-    #[expect(dead_code, reason = "no action is audited yet")]
     AuditSuccess,
     /// A privileged action that was refused.
-    #[expect(dead_code, reason = "no action is audited yet")]
     AuditFailure,
 }
 

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 pub(crate) use event::Event;
+#[cfg(windows)]
+pub(crate) use event::Level;
 use time::rfc3339;
 
 /// The value of a field.

@@ -1,11 +1,20 @@
-//! Windows: console events; processes and the service manager are in the files beside.
+//! Windows: console events; everything else is in the files beside.
 #![expect(unsafe_code, reason = "console events have no safe interface")]
 
+mod access;
+pub(crate) mod console;
+mod event_log;
+mod event_source;
+mod manage;
+#[allow(dead_code, reason = "the control protocol takes it up")]
+pub(crate) mod pipe;
 mod process;
+mod service;
 mod service_manager;
+mod wide;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -21,8 +30,12 @@ use crate::log::Log;
 use crate::state::{Control, State};
 use crate::supervisor::{Host, Message, Supervisor};
 
+#[allow(unused_imports, reason = "the log takes it up")]
+pub(crate) use event_log::EventLog;
+#[allow(unused_imports, reason = "the command line takes them up")]
+pub(crate) use manage::{Drive, Installation, doctor, drive, install_service, manage};
 pub(crate) use process::Process;
-pub(crate) use service_manager::{manage, run_as_service};
+pub(crate) use service::run_as_service;
 
 /// Where the console's events go; a console has one handler for the life of the process.
 static CONSOLE: OnceLock<Sender<Message>> = OnceLock::new();
@@ -39,6 +52,11 @@ pub(crate) fn run_in_foreground(config: Config) -> Result<(), Failure> {
     // It fails only without a console, and then there is nothing to hear.
     unsafe { SetConsoleCtrlHandler(Some(on_console_event), TRUE) };
     Supervisor::new(config, log, &mut Nobody, (sender, inbox)).run()
+}
+
+/// `%ProgramData%\seaworthyd`, where the service keeps what it writes.
+pub(crate) fn data_folder() -> PathBuf {
+    std::env::var_os("ProgramData").map_or_else(|| PathBuf::from(r"C:\ProgramData"), PathBuf::from).join(NAME)
 }
 
 /// Appends to `path`.

@@ -1,0 +1,163 @@
+//! Reads who may change the program that is to be a service.
+#![expect(unsafe_code, reason = "access lists have no safe interface")]
+
+use std::ffi::c_void;
+use std::io;
+use std::mem::size_of;
+use std::path::{Path, PathBuf};
+use std::ptr;
+
+use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, LocalFree};
+use windows_sys::Win32::Security::Authorization::{
+    ConvertSidToStringSidW, GetNamedSecurityInfoW, SE_FILE_OBJECT,
+};
+use windows_sys::Win32::Security::{
+    ACCESS_ALLOWED_ACE, ACL, DACL_SECURITY_INFORMATION, GetAce, GetTokenInformation, INHERIT_ONLY_ACE,
+    OWNER_SECURITY_INFORMATION, PSID, TOKEN_QUERY, TOKEN_USER, TokenUser,
+};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
+
+use super::wide::{check, check_number, text_at, wide};
+use crate::service_manager::{AccessEntry, Descriptor, Place, writers};
+
+/// ACCESS_ALLOWED_ACE_TYPE and ACCESS_ALLOWED_CALLBACK_ACE_TYPE, which allow the same way ([MS-DTYP] 2.4.4).
+const ALLOWS: [u8; 2] = [0, 9];
+
+/// Whether others may change a program.
+#[derive(Debug)]
+pub(crate) enum Judgement {
+    /// Only administrators and whoever installs it.
+    Closed,
+    /// These may, at this place.
+    Open { path: PathBuf, who: Vec<String> },
+    /// The access list cannot be read.
+    Unknown(String),
+}
+
+/// Looks at the program, its folder and every folder above.
+pub(crate) fn judge(program: &Path) -> Judgement {
+    let unknown = |path: &Path, error: io::Error| {
+        Judgement::Unknown(format!("cannot tell who may change {}: {error}", path.display()))
+    };
+    let ourselves = match own_sid() {
+        Ok(sid) => sid,
+        Err(error) => return unknown(program, error),
+    };
+    // Symbolic links are followed: what counts is where the program lies.
+    let program = match std::fs::canonicalize(program) {
+        Ok(path) => path,
+        Err(error) => return unknown(program, error),
+    };
+    for (depth, path) in program.ancestors().enumerate() {
+        let place = if depth < 2 { Place::Program } else { Place::Above };
+        match descriptor(path) {
+            Ok(descriptor) => {
+                let who = writers(&descriptor, place, &ourselves);
+                if !who.is_empty() {
+                    return Judgement::Open { path: path.to_owned(), who };
+                }
+            }
+            Err(error) => return unknown(path, error),
+        }
+    }
+    Judgement::Closed
+}
+
+fn descriptor(path: &Path) -> io::Result<Descriptor> {
+    let name = wide(path.to_str().ok_or_else(|| io::Error::other("the path is not Unicode"))?);
+    let (mut owner, mut list) = (ptr::null_mut(), ptr::null_mut());
+    let mut whole = ptr::null_mut();
+    // SAFETY: the name ends with a NUL; every other pointer is null or leads to a pointer of ours.
+    check_number(unsafe {
+        GetNamedSecurityInfoW(
+            name.as_ptr(),
+            SE_FILE_OBJECT,
+            OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION,
+            &raw mut owner,
+            ptr::null_mut(),
+            &raw mut list,
+            ptr::null_mut(),
+            &raw mut whole,
+        )
+    })?;
+    let _whole = Local(whole);
+    // SAFETY: both lie in the descriptor that was just made for us, and lives until the end of this function.
+    unsafe { Ok(Descriptor { owner: sid_text(owner)?, entries: read_list(list)? }) }
+}
+
+/// # Safety
+/// `list` is null or leads to an access list of the system.
+unsafe fn read_list(list: *const ACL) -> io::Result<Option<Vec<AccessEntry>>> {
+    if list.is_null() {
+        return Ok(None);
+    }
+    let mut entries = Vec::new();
+    // SAFETY: our caller promises the list.
+    for index in 0..u32::from(unsafe { (*list).AceCount }) {
+        let mut entry: *mut c_void = ptr::null_mut();
+        // SAFETY: as above; the call checks the index.
+        check(unsafe { GetAce(list, index, &raw mut entry) })?;
+        let entry: *const ACCESS_ALLOWED_ACE = entry.cast();
+        // SAFETY: every entry begins with this header.
+        let header = unsafe { (*entry).Header };
+        if !ALLOWS.contains(&header.AceType) {
+            continue;
+        }
+        // SAFETY: an entry of these two types has a mask, and a SID from `SidStart` on.
+        let (mask, sid) =
+            unsafe { ((*entry).Mask, sid_text((&raw const (*entry).SidStart).cast_mut().cast())?) };
+        let inherit_only = u32::from(header.AceFlags) & INHERIT_ONLY_ACE != 0;
+        entries.push(AccessEntry { sid, mask, inherit_only });
+    }
+    Ok(Some(entries))
+}
+
+/// The SID of whoever runs this program.
+pub(super) fn own_sid() -> io::Result<String> {
+    let mut token: HANDLE = ptr::null_mut();
+    // SAFETY: the pseudo handle needs no closing; `token` is writable.
+    check(unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token) })?;
+    // A SID has at most 68 bytes.
+    let mut answer = [0_u64; 32];
+    let mut length = 0;
+    // SAFETY: the token is open; pointer and size describe `answer`.
+    let result = check(unsafe {
+        GetTokenInformation(
+            token,
+            TokenUser,
+            answer.as_mut_ptr().cast(),
+            size_of_val(&answer) as u32,
+            &raw mut length,
+        )
+    });
+    // SAFETY: the token is open, and nobody else closes it.
+    unsafe { CloseHandle(token) };
+    result?;
+    const { assert!(size_of::<TOKEN_USER>() < 256) };
+    // SAFETY: the call succeeded, so the buffer begins with the structure, whose SID lies in it.
+    unsafe { sid_text((*answer.as_ptr().cast::<TOKEN_USER>()).User.Sid) }
+}
+
+/// # Safety
+/// `sid` is null or leads to a SID.
+unsafe fn sid_text(sid: PSID) -> io::Result<String> {
+    if sid.is_null() {
+        return Err(io::Error::other("there is no owner"));
+    }
+    let mut text = ptr::null_mut();
+    // SAFETY: our caller promises the SID; `text` is writable.
+    check(unsafe { ConvertSidToStringSidW(sid, &raw mut text) })?;
+    let _text = Local(text.cast());
+    // SAFETY: the call succeeded, so `text` leads to a text that lives until the end of this function.
+    Ok(unsafe { text_at(text) })
+}
+
+/// Memory that the system gave us to free.
+pub(super) struct Local(pub(super) *mut c_void);
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from the system, which says to free it so, and nobody else does.
+        unsafe { LocalFree(self.0) };
+    }
+}
