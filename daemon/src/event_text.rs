@@ -25,8 +25,10 @@ fn plain(text: &str) -> String {
     for character in text.chars() {
         let length = out.len();
         match character {
-            '%' if before == '%' => out.push_str("\u{200b}%"),
-            _ if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') => {
+            _ if character.is_control()
+                || matches!(character, '\u{2028}' | '\u{2029}')
+                || (character == '%' && before == '%') =>
+            {
                 let _ = write!(out, "\\u{:04x}", u32::from(character));
             }
             _ => out.push(character),

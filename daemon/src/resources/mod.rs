@@ -1,5 +1,5 @@
 //! The resources of the Windows program, made without any tool: the texts of its events, its version and its manifest.
-//! `build.rs` includes this; the tests of the library see it too.
+//! `build.rs` includes this.
 //!
 //! Formats: Microsoft, "PE Format" (the `.rsrc` section; COFF objects), "MESSAGE_RESOURCE_DATA", "VS_VERSIONINFO" and
 //! "Application manifests".

@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_BROKEN_PIPE, ERROR_IO_PENDING, ERROR_NO_DATA, ERROR_PIPE_BUSY, ERROR_PIPE_CONNECTED, HANDLE,
-    INVALID_HANDLE_VALUE, WAIT_OBJECT_0, WAIT_TIMEOUT,
+    ERROR_ACCESS_DENIED, ERROR_BROKEN_PIPE, ERROR_FILE_NOT_FOUND, ERROR_IO_PENDING, ERROR_NO_DATA,
+    ERROR_PIPE_BUSY, ERROR_PIPE_CONNECTED, HANDLE, INVALID_HANDLE_VALUE, WAIT_OBJECT_0, WAIT_TIMEOUT,
 };
 use windows_sys::Win32::Security::Authorization::{
     ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
@@ -52,6 +52,11 @@ impl Listener {
     /// Takes the name, such as `\\.\pipe\seaworthyd`; fails if anyone has it already.
     pub(crate) fn bind(path: &Path) -> io::Result<Self> {
         let name = name(path)?;
+        // Wine does not know the flag for the first instance, so this looks beforehand, too.
+        // SAFETY: the name ends with a NUL.
+        if unsafe { WaitNamedPipeW(name.as_ptr(), 1) } != 0 || last_error() != ERROR_FILE_NOT_FOUND {
+            return Err(io::Error::from_raw_os_error(ERROR_ACCESS_DENIED.cast_signed()));
+        }
         let waiting = Mutex::new(instance(&name, FILE_FLAG_FIRST_PIPE_INSTANCE)?);
         Ok(Self { name, waiting, closed: event()? })
     }
