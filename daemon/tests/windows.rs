@@ -247,7 +247,7 @@ fn changes_show_progress_and_stopped_comes_last() {
     );
     check_progress(&seen[1..seen.len() - 1]);
 
-    let log = r#"cat /tmp/prefix/drive_c/ProgramData/seaworthyd/seaworthyd.log"#;
+    let log = "cat /tmp/prefix/drive_c/ProgramData/seaworthyd/seaworthyd.log";
     let log = text(&wine.shell(log, &[], &[]).stdout);
     let records: Vec<serde_json::Value> =
         log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();

@@ -3,7 +3,11 @@
 //!
 //! The real one is `windows/service_manager.rs`, the other `fake`, which also keeps the rules that Wine's does not know.
 //! Numbers and rules: Microsoft, [MS-SCMR] "Service Control Manager Remote Protocol", and winsvc.h.
-#![allow(dead_code, reason = "on Linux only tests use it, and not every command is on the command line yet")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "on Linux only tests use it, and not every command is on the command line yet"
+)]
 
 mod access;
 mod command_line;

@@ -7,6 +7,8 @@ use super::*;
 
 const NAME: &str = "seaworthyd";
 
+type Command = fn(&dyn ServiceManager, &str) -> Result<Status, Error>;
+
 fn definition(name: &str, start: StartWhen) -> Definition {
     let line = command_line(&format!(r"C:\a b\{name}.exe"), &["run".to_owned()]).unwrap();
     Definition::new(name, &format!("{name} display"), "what it does", line, start)
@@ -74,7 +76,6 @@ fn every_control_in_every_state() {
 #[test]
 fn every_command_in_every_state() {
     use ServiceState::{ContinuePending, PausePending, Paused, Running, StartPending, StopPending, Stopped};
-    type Command = fn(&dyn ServiceManager, &str) -> Result<Status, Error>;
     let commands: [Command; 6] = [start, stop, restart, pause, resume, reload];
     let not_active = Err(1062);
     let table = [
@@ -104,7 +105,7 @@ fn every_command_in_every_state() {
 #[test]
 fn a_change_that_stands_still_is_given_up() {
     for (state, command) in [
-        (ServiceState::StartPending, start as fn(&dyn ServiceManager, &str) -> _),
+        (ServiceState::StartPending, start as Command),
         (ServiceState::StopPending, stop),
         (ServiceState::PausePending, pause),
         (ServiceState::ContinuePending, resume),
@@ -308,8 +309,7 @@ fn many_clients_at_once() {
         for client in 0..8_usize {
             let fake = &fake;
             scope.spawn(move || {
-                let commands: [fn(&dyn ServiceManager, &str) -> Result<Status, Error>; 6] =
-                    [start, stop, restart, pause, resume, reload];
+                let commands: [Command; 6] = [start, stop, restart, pause, resume, reload];
                 for round in 0..60 {
                     let answer = commands[(client * 7 + round * 5) % 6](fake, NAME);
                     let is_fine = match &answer {

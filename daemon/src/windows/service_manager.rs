@@ -78,12 +78,10 @@ impl ServiceManager for WindowsServiceManager {
         let mut answer = Answer::new();
         let mut needed = 0;
         // SAFETY: the handle is open; pointer and size describe `answer`, which is aligned for the structure.
-        check(
-            unsafe {
-                QueryServiceConfigW(service.0, answer.pointer().cast(), answer.size(), &raw mut needed)
-            },
-            doing,
-        )?;
+        let result = unsafe {
+            QueryServiceConfigW(service.0, answer.pointer().cast(), answer.size(), &raw mut needed)
+        };
+        check(result, doing)?;
         // SAFETY: the call succeeded, so the buffer begins with the structure.
         let found = unsafe { answer.get::<QUERY_SERVICE_CONFIGW>() };
         // SAFETY: its texts and its list lie in the buffer, which lives on; each is null or ends as it should.
@@ -110,7 +108,8 @@ impl ServiceManager for WindowsServiceManager {
         match setting {
             Setting::Description(text) => {
                 let mut text = wide(text);
-                change((&raw const *&SERVICE_DESCRIPTIONW { lpDescription: text.as_mut_ptr() }).cast())
+                let info = SERVICE_DESCRIPTIONW { lpDescription: text.as_mut_ptr() };
+                change((&raw const info).cast())
             }
             Setting::Recovery { reset, actions } => {
                 let mut actions: Vec<_> = actions
@@ -156,12 +155,10 @@ impl ServiceManager for WindowsServiceManager {
         let mut answer = Answer::new();
         let mut needed = 0;
         // SAFETY: the handle is open; pointer and size describe `answer`.
-        check(
-            unsafe {
-                QueryServiceConfig2W(service.0, level, answer.pointer(), answer.size(), &raw mut needed)
-            },
-            doing,
-        )?;
+        let result = unsafe {
+            QueryServiceConfig2W(service.0, level, answer.pointer(), answer.size(), &raw mut needed)
+        };
+        check(result, doing)?;
         // SAFETY: the call succeeded, so the buffer begins with the structure of the level.
         unsafe { read_setting(&answer, level) }.ok_or_else(|| strange(doing))
     }
