@@ -9,12 +9,15 @@ use std::ptr;
 
 use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
-    ConvertSidToStringSidW, GetNamedSecurityInfoW, SE_FILE_OBJECT,
+    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, GetNamedSecurityInfoW,
+    SDDL_REVISION_1, SE_FILE_OBJECT,
 };
 use windows_sys::Win32::Security::{
     ACCESS_ALLOWED_ACE, ACL, DACL_SECURITY_INFORMATION, GetAce, GetTokenInformation, INHERIT_ONLY_ACE,
-    OWNER_SECURITY_INFORMATION, PSID, TOKEN_QUERY, TOKEN_USER, TokenUser,
+    LookupAccountNameW, OWNER_SECURITY_INFORMATION, PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER,
+    TokenUser,
 };
+use windows_sys::Win32::Storage::FileSystem::CreateDirectoryW;
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
 use super::wide::{check, check_number, text_at, wide};
@@ -112,6 +115,56 @@ unsafe fn read_list(list: *const ACL) -> io::Result<Option<Vec<AccessEntry>>> {
     Ok(Some(entries))
 }
 
+/// Makes the folder in which the service of `account` keeps its files, closed to everyone but it and administrators.
+/// Answers with a warning where that is not so, as in a folder that was there before.
+pub(super) fn make_data_folder(folder: &Path, account: &str) -> io::Result<Option<String>> {
+    let account_sid = sid_of(account);
+    if !folder.exists() {
+        let service =
+            account_sid.as_ref().map_or_else(|_| String::new(), |sid| format!("(A;OICI;0x1301bf;;;{sid})"));
+        create_folder(folder, &format!("D:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA){service}"))?;
+    }
+    let found = descriptor(folder)?;
+    let (ourselves, service) = (own_sid()?, account_sid.as_deref().unwrap_or_default());
+    let others: Vec<_> =
+        writers(&found, Place::Program, &ourselves).into_iter().filter(|sid| sid != service).collect();
+    let warning = match account_sid {
+        _ if !others.is_empty() => format!("may be written to by {}", others.join(", ")),
+        Err(error) => format!("is closed to {account}, whose SID is not known: {error}"),
+        Ok(_) => return Ok(None),
+    };
+    Ok(Some(format!("{} {warning}", folder.display())))
+}
+
+fn create_folder(folder: &Path, access: &str) -> io::Result<()> {
+    let name = wide(folder.to_str().ok_or_else(|| io::Error::other("the path is not Unicode"))?);
+    let descriptor = Local::descriptor(access)?;
+    let attributes = descriptor.attributes();
+    // SAFETY: the name ends with a NUL; the attributes and their descriptor outlive the call.
+    check(unsafe { CreateDirectoryW(name.as_ptr(), &raw const attributes) })
+}
+
+/// The SID of an account, as text.
+fn sid_of(account: &str) -> io::Result<String> {
+    let name = wide(account);
+    // A SID has at most 68 bytes; nothing looks at the name of the domain.
+    let (mut sid, mut size) = ([0_u64; 16], 128);
+    let (mut domain, mut length, mut kind) = ([0_u16; 512], 512, 0);
+    // SAFETY: the name ends with a NUL; pointers and sizes describe `sid` and `domain`.
+    unsafe {
+        check(LookupAccountNameW(
+            ptr::null(),
+            name.as_ptr(),
+            sid.as_mut_ptr().cast(),
+            &raw mut size,
+            domain.as_mut_ptr(),
+            &raw mut length,
+            &raw mut kind,
+        ))?;
+        sid_text(sid.as_mut_ptr().cast())
+    }
+}
+
 /// The SID of whoever runs this program.
 pub(super) fn own_sid() -> io::Result<String> {
     let mut token: HANDLE = ptr::null_mut();
@@ -154,6 +207,33 @@ unsafe fn sid_text(sid: PSID) -> io::Result<String> {
 
 /// Memory that the system gave us to free.
 pub(super) struct Local(pub(super) *mut c_void);
+
+impl Local {
+    /// A security descriptor from its text ("Security Descriptor String Format").
+    pub(super) fn descriptor(text: &str) -> io::Result<Self> {
+        let text = wide(text);
+        let mut descriptor = ptr::null_mut();
+        // SAFETY: the text ends with a NUL; `descriptor` is writable; the size is not asked for.
+        check(unsafe {
+            ConvertStringSecurityDescriptorToSecurityDescriptorW(
+                text.as_ptr(),
+                SDDL_REVISION_1,
+                &raw mut descriptor,
+                ptr::null_mut(),
+            )
+        })?;
+        Ok(Self(descriptor))
+    }
+
+    /// For a new object that is not inherited by children; it must not outlive this descriptor.
+    pub(super) fn attributes(&self) -> SECURITY_ATTRIBUTES {
+        SECURITY_ATTRIBUTES {
+            nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
+            lpSecurityDescriptor: self.0,
+            bInheritHandle: 0,
+        }
+    }
+}
 
 impl Drop for Local {
     fn drop(&mut self) {

@@ -8,9 +8,10 @@ use std::os::windows::io::{AsRawHandle, IntoRawHandle};
 use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_UNKNOWN, GetFileType};
 use windows_sys::Win32::System::Console::{
-    ATTACH_PARENT_PROCESS, AttachConsole, GetStdHandle, STD_ERROR_HANDLE, STD_HANDLE, STD_INPUT_HANDLE,
-    STD_OUTPUT_HANDLE, SetStdHandle,
+    ATTACH_PARENT_PROCESS, AttachConsole, GetConsoleCP, GetStdHandle, STD_ERROR_HANDLE, STD_HANDLE,
+    STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, SetStdHandle,
 };
+use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
 
 /// Gives standard input, output and error to the parent's console, each only if it leads nowhere: what was redirected
 /// stays so. Does nothing where the parent has no console, and never opens one. To be called before anything is printed.
@@ -31,6 +32,17 @@ pub(crate) fn attach() {
             let _ = file.into_raw_handle();
         }
     }
+}
+
+/// How a workload is to be created (`dwCreationFlags`): in our console if there is one, else in one of its own that has
+/// no window.
+pub(crate) fn creation_flags() -> u32 {
+    if has_console() { CREATE_NEW_PROCESS_GROUP } else { CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW }
+}
+
+fn has_console() -> bool {
+    // SAFETY: takes nothing. Only a console has a code page.
+    unsafe { GetConsoleCP() != 0 }
 }
 
 fn leads_nowhere(stream: STD_HANDLE) -> bool {

@@ -107,6 +107,12 @@ fn try_install(wanted: &Installation) -> Result<String, Failure> {
     definition.config.dependencies = wanted.dependencies.clone();
     let manager = WindowsServiceManager::new();
     warnings.extend(install(&manager, &definition).map_err(failure)?);
+    // Only now does the system know the account.
+    let folder = super::data_folder();
+    match access::make_data_folder(&folder, &definition.config.account) {
+        Ok(warning) => warnings.extend(warning),
+        Err(error) => warnings.push(format!("cannot make {}: {error}", folder.display())),
+    }
     if let Err(error) = event_source::register(NAME, &program) {
         // The first failure is the one to tell.
         let _ = manager.delete(NAME);

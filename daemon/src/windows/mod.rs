@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "console events have no safe interface")]
 
 mod access;
+#[allow(dead_code, reason = "process.rs takes it up")]
 pub(crate) mod console;
 mod event_log;
 mod event_source;
