@@ -279,6 +279,34 @@ fn changes_show_progress_and_stopped_comes_last() {
     assert_eq!(code, Some(3), "{printed}");
 }
 
+/// Each gets the state it asked for, or a refusal with the system's number or the state that another client made.
+#[test]
+fn many_clients_at_once() {
+    let wine = Wine::start();
+    wine.daemon(&["install"]);
+    std::thread::scope(|scope| {
+        for client in 0..4 {
+            let wine = &wine;
+            scope.spawn(move || {
+                for round in 0..4 {
+                    let command =
+                        ["start", "pause", "resume", "stop", "restart"][(client * 2 + round * 3) % 5];
+                    let answer = wine.client(&["drive", command]);
+                    let is_state = ["running", "paused", "stopped"].contains(&&*answer);
+                    let numbers =
+                        ["1052", "1056", "1061", "1062"].map(|number| format!("system error {number})"));
+                    let is_refusal = numbers.iter().any(|number| answer.ends_with(number))
+                        || answer.starts_with("error: the service is ");
+                    assert!(is_state || is_refusal, "{command}: {answer}");
+                }
+            });
+        }
+    });
+    assert_eq!(wine.client(&["drive", "stop"]), "stopped");
+    assert_eq!(wine.client(&["drive", "start"]), "running");
+    assert_eq!(wine.client(&["drive", "stop"]), "stopped");
+}
+
 /// Each status tells of the same change, with a wait hint, and of more progress than the one before.
 fn check_progress(seen: &[&str]) {
     let words = |status: &str| status.split(' ').map(str::to_owned).collect::<Vec<_>>();

@@ -7,7 +7,7 @@ use windows_sys::Win32::System::Console::{
     STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, SetStdHandle,
 };
 use windows_sys::Win32::System::Threading::{
-    CreateProcessW, PROCESS_INFORMATION, STARTUPINFOW, WaitForSingleObject,
+    CreateProcessW, DETACHED_PROCESS, PROCESS_INFORMATION, STARTUPINFOW, WaitForSingleObject,
 };
 
 /// Runs `program argument` without any standard handle, as a shell starts a program of the GUI subsystem.
@@ -26,7 +26,8 @@ pub(crate) fn start_unconnected(program: &str, argument: &str) {
             null(),
             null(),
             0,
-            0,
+            // Windows gives a GUI program no console; Wine does unless told so.
+            DETACHED_PROCESS,
             null(),
             null(),
             &raw const startup,
