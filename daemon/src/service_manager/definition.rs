@@ -143,7 +143,7 @@ pub(crate) struct Definition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Config {
     pub(crate) display_name: String,
-    /// Program and arguments, see [`super::command_line`].
+    /// Program and arguments, see [`super::command_line()`].
     pub(crate) command_line: String,
     pub(crate) start_type: StartType,
     /// Whom it runs as. `NT SERVICE\<name>` is an account that the system makes for this service alone.
