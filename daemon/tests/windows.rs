@@ -399,8 +399,10 @@ fn a_path_with_a_space_cannot_be_hijacked() {
 }
 
 #[test]
-fn the_control_channel() {
+fn the_control_channel_and_the_settings() {
     let wine = Wine::start();
+    let passed = wine.client(&["settings"]);
+    assert_eq!(passed.lines().collect::<Vec<_>>(), ["read back", "field by field", "whole or not at all"]);
     let passed = wine.client(&["channel"]);
     let expected = ["one listener", "round trip", "silent client dropped", "many clients", "closed"];
     assert_eq!(passed.lines().collect::<Vec<_>>(), expected);

@@ -23,6 +23,8 @@ mod os;
 #[path = "../../src/service_manager/mod.rs"]
 mod service_manager;
 #[cfg(windows)]
+mod settings;
+#[cfg(windows)]
 #[path = "../../src/state.rs"]
 mod state;
 
@@ -57,6 +59,7 @@ fn main() {
         ["texts", program] => bare::texts(program),
         ["version", program] => println!("{}", bare::version(program)),
         ["drive", command] => println!("{}", drive(command)),
+        ["settings"] => settings::check(),
         ["report"] => report(),
         ["channel"] => channel::check(),
         ["console", program, argument] => console::start_unconnected(program, argument),

@@ -101,52 +101,10 @@ impl ServiceManager for WindowsServiceManager {
         let doing = "change a setting of the service";
         // Whoever asks for restarts must be allowed to start.
         let service = open(name, SERVICE_CHANGE_CONFIG | SERVICE_START, doing)?;
-        let change = |info: *const c_void| {
-            // SAFETY: the handle is open; `info` leads to the structure of the level, alive for the call (see below).
+        with_info(setting, |info| {
+            // SAFETY: the handle is open; `info` leads to the structure of the level.
             check(unsafe { ChangeServiceConfig2W(service.0, setting.level(), info) }, doing)
-        };
-        match setting {
-            Setting::Description(text) => {
-                let mut text = wide(text);
-                let info = SERVICE_DESCRIPTIONW { lpDescription: text.as_mut_ptr() };
-                change((&raw const info).cast())
-            }
-            Setting::Recovery { reset, actions } => {
-                let mut actions: Vec<_> = actions
-                    .iter()
-                    .map(|(action, delay)| SC_ACTION { Type: *action as i32, Delay: milliseconds(*delay) })
-                    .collect();
-                let info = SERVICE_FAILURE_ACTIONSW {
-                    dwResetPeriod: u32::try_from(reset.as_secs()).unwrap_or(u32::MAX),
-                    cActions: actions.len() as u32,
-                    lpsaActions: actions.as_mut_ptr(),
-                    ..Default::default()
-                };
-                change((&raw const info).cast())
-            }
-            Setting::DelayedStart(delayed) => {
-                let info = SERVICE_DELAYED_AUTO_START_INFO { fDelayedAutostart: i32::from(*delayed) };
-                change((&raw const info).cast())
-            }
-            Setting::RecoverFromExitCodes(recover) => {
-                let info =
-                    SERVICE_FAILURE_ACTIONS_FLAG { fFailureActionsOnNonCrashFailures: i32::from(*recover) };
-                change((&raw const info).cast())
-            }
-            Setting::SidType(sid_type) => {
-                let info = SERVICE_SID_INFO { dwServiceSidType: *sid_type as u32 };
-                change((&raw const info).cast())
-            }
-            Setting::RequiredPrivileges(names) => {
-                let mut names = wide_list(names);
-                let info = SERVICE_REQUIRED_PRIVILEGES_INFOW { pmszRequiredPrivileges: names.as_mut_ptr() };
-                change((&raw const info).cast())
-            }
-            Setting::PreshutdownTimeout(timeout) => {
-                let info = SERVICE_PRESHUTDOWN_INFO { dwPreshutdownTimeout: milliseconds(*timeout) };
-                change((&raw const info).cast())
-            }
-        }
+        })
     }
 
     fn setting(&self, name: &str, level: u32) -> Result<Setting, Error> {
@@ -159,8 +117,8 @@ impl ServiceManager for WindowsServiceManager {
             QueryServiceConfig2W(service.0, level, answer.pointer(), answer.size(), &raw mut needed)
         };
         check(result, doing)?;
-        // SAFETY: the call succeeded, so the buffer begins with the structure of the level.
-        unsafe { read_setting(&answer, level) }.ok_or_else(|| strange(doing))
+        // SAFETY: the call succeeded, so the buffer, which is aligned for every structure, begins with that of the level.
+        unsafe { read_info(answer.pointer().cast(), level) }.ok_or_else(|| strange(doing))
     }
 
     fn delete(&self, name: &str) -> Result<(), Error> {
@@ -228,17 +186,63 @@ impl ServiceManager for WindowsServiceManager {
     }
 }
 
+/// Passes on the structure of the setting's level; it lives as long as `then` runs.
+pub(crate) fn with_info<T>(setting: &Setting, then: impl FnOnce(*const c_void) -> T) -> T {
+    match setting {
+        Setting::Description(text) => {
+            let mut text = wide(text);
+            let info = SERVICE_DESCRIPTIONW { lpDescription: text.as_mut_ptr() };
+            then((&raw const info).cast())
+        }
+        Setting::Recovery { reset, actions } => {
+            let mut actions: Vec<_> = actions
+                .iter()
+                .map(|(action, delay)| SC_ACTION { Type: *action as i32, Delay: milliseconds(*delay) })
+                .collect();
+            let info = SERVICE_FAILURE_ACTIONSW {
+                dwResetPeriod: u32::try_from(reset.as_secs()).unwrap_or(u32::MAX),
+                cActions: actions.len() as u32,
+                lpsaActions: actions.as_mut_ptr(),
+                ..Default::default()
+            };
+            then((&raw const info).cast())
+        }
+        Setting::DelayedStart(delayed) => {
+            let info = SERVICE_DELAYED_AUTO_START_INFO { fDelayedAutostart: i32::from(*delayed) };
+            then((&raw const info).cast())
+        }
+        Setting::RecoverFromExitCodes(recover) => {
+            let info =
+                SERVICE_FAILURE_ACTIONS_FLAG { fFailureActionsOnNonCrashFailures: i32::from(*recover) };
+            then((&raw const info).cast())
+        }
+        Setting::SidType(sid_type) => {
+            let info = SERVICE_SID_INFO { dwServiceSidType: *sid_type as u32 };
+            then((&raw const info).cast())
+        }
+        Setting::RequiredPrivileges(names) => {
+            let mut names = wide_list(names);
+            let info = SERVICE_REQUIRED_PRIVILEGES_INFOW { pmszRequiredPrivileges: names.as_mut_ptr() };
+            then((&raw const info).cast())
+        }
+        Setting::PreshutdownTimeout(timeout) => {
+            let info = SERVICE_PRESHUTDOWN_INFO { dwPreshutdownTimeout: milliseconds(*timeout) };
+            then((&raw const info).cast())
+        }
+    }
+}
+
 /// `None` for a level or a value that is none of ours.
 ///
 /// # Safety
-/// `answer` begins with the structure of `level`, whose texts and lists lie in it.
-unsafe fn read_setting(answer: &Answer, level: u32) -> Option<Setting> {
+/// `info` leads to the structure of `level`, aligned, and its pointers to what they should.
+pub(crate) unsafe fn read_info(info: *const c_void, level: u32) -> Option<Setting> {
     // SAFETY: our caller promises the structure, and what its pointers lead to.
     unsafe {
         Some(match level {
-            1 => Setting::Description(text_at(answer.get::<SERVICE_DESCRIPTIONW>().lpDescription)),
+            1 => Setting::Description(text_at((*info.cast::<SERVICE_DESCRIPTIONW>()).lpDescription)),
             2 => {
-                let found = answer.get::<SERVICE_FAILURE_ACTIONSW>();
+                let found = &*info.cast::<SERVICE_FAILURE_ACTIONSW>();
                 let count = if found.lpsaActions.is_null() { 0 } else { found.cActions as usize };
                 let action = |index| {
                     let action: SC_ACTION = *found.lpsaActions.add(index);
@@ -249,18 +253,22 @@ unsafe fn read_setting(answer: &Answer, level: u32) -> Option<Setting> {
                 Setting::Recovery { reset: Duration::from_secs(u64::from(found.dwResetPeriod)), actions }
             }
             3 => {
-                Setting::DelayedStart(answer.get::<SERVICE_DELAYED_AUTO_START_INFO>().fDelayedAutostart != 0)
+                let found = *info.cast::<SERVICE_DELAYED_AUTO_START_INFO>();
+                Setting::DelayedStart(found.fDelayedAutostart != 0)
             }
-            4 => Setting::RecoverFromExitCodes(
-                answer.get::<SERVICE_FAILURE_ACTIONS_FLAG>().fFailureActionsOnNonCrashFailures != 0,
-            ),
-            5 => Setting::SidType(SidType::from_raw(answer.get::<SERVICE_SID_INFO>().dwServiceSidType)?),
-            6 => Setting::RequiredPrivileges(list_at(
-                answer.get::<SERVICE_REQUIRED_PRIVILEGES_INFOW>().pmszRequiredPrivileges,
-            )),
-            7 => Setting::PreshutdownTimeout(Duration::from_millis(u64::from(
-                answer.get::<SERVICE_PRESHUTDOWN_INFO>().dwPreshutdownTimeout,
-            ))),
+            4 => {
+                let found = *info.cast::<SERVICE_FAILURE_ACTIONS_FLAG>();
+                Setting::RecoverFromExitCodes(found.fFailureActionsOnNonCrashFailures != 0)
+            }
+            5 => Setting::SidType(SidType::from_raw((*info.cast::<SERVICE_SID_INFO>()).dwServiceSidType)?),
+            6 => {
+                let found = *info.cast::<SERVICE_REQUIRED_PRIVILEGES_INFOW>();
+                Setting::RequiredPrivileges(list_at(found.pmszRequiredPrivileges))
+            }
+            7 => {
+                let found = *info.cast::<SERVICE_PRESHUTDOWN_INFO>();
+                Setting::PreshutdownTimeout(Duration::from_millis(u64::from(found.dwPreshutdownTimeout)))
+            }
             _ => return None,
         })
     }
