@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::os::access::own_sid;
 use crate::os::pipe::{Listener, connect};
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
@@ -25,7 +26,7 @@ pub(crate) fn check() {
         thread::spawn(move || {
             let mut stream = listener.accept().expect("a client");
             let peer = stream.peer().description;
-            assert_eq!(peer, format!("pid {}", std::process::id()));
+            assert_eq!(peer, format!("pid {} ({})", std::process::id(), own_sid().expect("a SID")));
             stream.set_read_timeout(PATIENCE).expect("set");
             stream.set_write_timeout(PATIENCE).expect("set");
             let mut bytes = vec![0; 100_000];

@@ -4,21 +4,25 @@
 use std::ffi::c_void;
 use std::io;
 use std::mem::size_of;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::ptr;
 
-use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, LocalFree};
+use windows_sys::Win32::Foundation::{HANDLE, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, GetNamedSecurityInfoW,
     SDDL_REVISION_1, SE_FILE_OBJECT,
 };
 use windows_sys::Win32::Security::{
     ACCESS_ALLOWED_ACE, ACL, DACL_SECURITY_INFORMATION, GetAce, GetTokenInformation, INHERIT_ONLY_ACE,
-    LookupAccountNameW, OWNER_SECURITY_INFORMATION, PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER,
-    TokenUser,
+    LookupAccountNameW, OWNER_SECURITY_INFORMATION, PSID, RevertToSelf, SECURITY_ATTRIBUTES, TOKEN_QUERY,
+    TOKEN_USER, TokenUser,
 };
 use windows_sys::Win32::Storage::FileSystem::CreateDirectoryW;
-use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
+use windows_sys::Win32::System::Pipes::ImpersonateNamedPipeClient;
+use windows_sys::Win32::System::Threading::{
+    GetCurrentProcess, GetCurrentThread, OpenProcessToken, OpenThreadToken,
+};
 
 use super::wide::{check, check_number, text_at, wide};
 use crate::service_manager::{AccessEntry, Descriptor, Place, writers};
@@ -166,29 +170,49 @@ fn sid_of(account: &str) -> io::Result<String> {
 }
 
 /// The SID of whoever runs this program.
-pub(super) fn own_sid() -> io::Result<String> {
+pub(crate) fn own_sid() -> io::Result<String> {
     let mut token: HANDLE = ptr::null_mut();
     // SAFETY: the pseudo handle needs no closing; `token` is writable.
     check(unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token) })?;
+    // SAFETY: the token was just opened for us, and nobody else closes it.
+    user_of(&unsafe { OwnedHandle::from_raw_handle(token) })
+}
+
+/// The SID of the process at the other end of a pipe, which it proves by being connected.
+pub(super) fn client_sid(pipe: &OwnedHandle) -> io::Result<String> {
+    let mut token: HANDLE = ptr::null_mut();
+    // SAFETY: the pipe is open; the pseudo handle needs no closing; `token` is writable.
+    let opened = unsafe {
+        check(ImpersonateNamedPipeClient(pipe.as_raw_handle()))?;
+        let opened = check(OpenThreadToken(GetCurrentThread(), TOKEN_QUERY, 1, &raw mut token));
+        // Going on as the client would give away its rights or take ours.
+        if RevertToSelf() == 0 {
+            std::process::abort();
+        }
+        opened
+    };
+    opened?;
+    // SAFETY: the token was just opened for us, and nobody else closes it.
+    user_of(&unsafe { OwnedHandle::from_raw_handle(token) })
+}
+
+fn user_of(token: &OwnedHandle) -> io::Result<String> {
     // A SID has at most 68 bytes.
     let mut answer = [0_u64; 32];
+    const { assert!(size_of::<TOKEN_USER>() + 68 <= 256) };
     let mut length = 0;
-    // SAFETY: the token is open; pointer and size describe `answer`.
-    let result = check(unsafe {
-        GetTokenInformation(
-            token,
+    // SAFETY: the token is open; pointer and size describe `answer`, which begins with the structure afterwards, and
+    // in which its SID lies.
+    unsafe {
+        check(GetTokenInformation(
+            token.as_raw_handle(),
             TokenUser,
             answer.as_mut_ptr().cast(),
             size_of_val(&answer) as u32,
             &raw mut length,
-        )
-    });
-    // SAFETY: the token is open, and nobody else closes it.
-    unsafe { CloseHandle(token) };
-    result?;
-    const { assert!(size_of::<TOKEN_USER>() < 256) };
-    // SAFETY: the call succeeded, so the buffer begins with the structure, whose SID lies in it.
-    unsafe { sid_text((*answer.as_ptr().cast::<TOKEN_USER>()).User.Sid) }
+        ))?;
+        sid_text((*answer.as_ptr().cast::<TOKEN_USER>()).User.Sid)
+    }
 }
 
 /// # Safety

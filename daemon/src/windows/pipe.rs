@@ -26,7 +26,7 @@ use windows_sys::Win32::System::Threading::{
     CreateEventW, INFINITE, SetEvent, WaitForMultipleObjects, WaitForSingleObject,
 };
 
-use super::access::{Local, own_sid};
+use super::access::{Local, client_sid, own_sid};
 use super::wide::{check, wide};
 
 /// Of each direction of a connection. Bytes.
@@ -169,7 +169,9 @@ impl Stream {
         let mut pid = 0;
         // SAFETY: the pipe is open; `pid` is writable.
         let result = unsafe { GetNamedPipeClientProcessId(self.pipe.as_raw_handle(), &raw mut pid) };
-        let description = if result == 0 { "an unknown process".to_owned() } else { format!("pid {pid}") };
+        let process = if result == 0 { "an unknown process".to_owned() } else { format!("pid {pid}") };
+        let user = client_sid(&self.pipe).unwrap_or_else(|error| format!("user unknown: {error}"));
+        let description = format!("{process} ({user})");
         Peer { description }
     }
 
