@@ -15,7 +15,6 @@ use std::time::Instant;
 
 use crate::log::{Event, Log, Value};
 pub(crate) use limit::CaptureOptions;
-#[cfg_attr(not(test), expect(unused_imports, reason = "the configuration has no such table yet"))]
 pub(crate) use limit::OutputSettings;
 use limit::{Suppressed, Verdict};
 use lines::{Line, Lines};

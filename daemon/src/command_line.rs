@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use crate::config::Config;
 use crate::control::client;
 use crate::control::protocol::{Answer, Outcome, Request};
+use crate::doctor;
 use crate::failure::{Cause, Failure};
 use crate::identity::{Identity, NAME};
 use crate::os;
@@ -26,6 +27,7 @@ usage:
       --user USER, --group GROUP         as whom then
       --pid-file FILE, --lock-file FILE  where then, instead of the folder of the control socket
   seaworthyd check-config FILE          tell whether a configuration is valid, and change nothing
+  seaworthyd doctor [--config FILE]     tell what is wrong with this installation; exit code 1 if anything is
   seaworthyd --version [--json]         tell version, commit and target
   seaworthyd --help                     print this
 
@@ -36,7 +38,8 @@ the running daemon, or one of its workloads:
       --format json      answer in JSON
 
 Windows only (on Linux use systemctl):
-  seaworthyd install [--config FILE] [--demand]   register the service; it starts with the system unless --demand
+  seaworthyd install [--config FILE] [--delayed | --demand] [--account NAME] [--depends-on SERVICE]...
+                                        register the service; it starts with the system unless --demand
   seaworthyd uninstall                  remove the service
   seaworthyd run --service [--config FILE]        what the service manager itself starts
 
@@ -66,6 +69,9 @@ pub(crate) enum Command {
     Work(worker::Start),
     CheckConfig {
         path: PathBuf,
+    },
+    Doctor {
+        config: Option<PathBuf>,
     },
     Manage(Manage),
     Ask {
@@ -103,8 +109,32 @@ pub(crate) struct Place {
 /// A change to the installed service.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Manage {
-    Install { config: Option<PathBuf>, on_demand: bool },
+    Install(Install),
     Uninstall,
+}
+
+/// What is registered with the Windows service manager.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Install {
+    /// The configuration that the service reads.
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) start: StartWhen,
+    /// Instead of the virtual account `NT SERVICE\seaworthyd`; one that needs no password.
+    pub(crate) account: Option<String>,
+    /// Services that must run before it.
+    pub(crate) dependencies: Vec<String>,
+}
+
+/// When the Windows service starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum StartWhen {
+    /// With the system.
+    #[default]
+    Automatic,
+    /// With the system, after the automatic ones.
+    Delayed,
+    /// When somebody starts it.
+    Demand,
 }
 
 /// Reads the arguments after the program's name.
@@ -122,7 +152,7 @@ struct Options {
     version: bool,
     json: bool,
     as_service: bool,
-    on_demand: bool,
+    install: Install,
     pulse: Option<u64>,
     crash: Option<String>,
     is_daemonized: bool,
@@ -139,7 +169,10 @@ fn parse_words(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Long("json") => given.json = true,
             Long("format") => given.json = is_json(&parser.value()?)?,
             Long("service") => given.as_service = true,
-            Long("demand") => given.on_demand = true,
+            Long("demand") => given.install.start = StartWhen::Demand,
+            Long("delayed") => given.install.start = StartWhen::Delayed,
+            Long("account") => given.install.account = Some(parser.value()?.string()?),
+            Long("depends-on") => given.install.dependencies.push(parser.value()?.string()?),
             Long("config") => given.config = Some(PathBuf::from(parser.value()?)),
             Long("socket") => given.socket = Some(PathBuf::from(parser.value()?)),
             Long("daemonize") => given.is_daemonized = true,
@@ -175,18 +208,24 @@ fn command(words: &[&str], given: Options) -> Result<Command, lexopt::Error> {
         version,
         json,
         as_service,
-        on_demand,
+        install,
         pulse,
         crash,
         is_daemonized,
         daemonize,
     } = given;
     if let (["worker"], Some(pulse)) = (words, pulse) {
-        return Ok(Command::Work(worker::Start { config, pulse, crash }));
+        return Ok(Command::Work(worker::Start { config, as_service, pulse, crash }));
     }
     if is_daemonized || daemonize != Daemonize::default() {
         return match words {
-            ["run"] if is_daemonized && !as_service && !on_demand && socket.is_none() && !json => {
+            ["run"]
+                if is_daemonized
+                    && !as_service
+                    && install == Install::default()
+                    && socket.is_none()
+                    && !json =>
+            {
                 Ok(Command::Run { config, how: How::Daemonized(daemonize) })
             }
             _ => {
@@ -196,12 +235,12 @@ fn command(words: &[&str], given: Options) -> Result<Command, lexopt::Error> {
         };
     }
     let at = || Place { socket: socket.clone(), config: config.clone() };
-    let is_plain = !as_service && !on_demand;
+    let is_plain = !as_service && install == Install::default();
     let is_local = socket.is_none() && !json;
     match words {
         [] if version && is_plain && config.is_none() && socket.is_none() => Ok(Command::Version { json }),
         _ if version => Err("--version takes no command".into()),
-        ["run"] if !on_demand && is_local => {
+        ["run"] if install == Install::default() && is_local => {
             let how = if as_service { How::Service } else { How::Foreground };
             Ok(Command::Run { config, how })
         }
@@ -209,7 +248,10 @@ fn command(words: &[&str], given: Options) -> Result<Command, lexopt::Error> {
             Ok(Command::CheckConfig { path: PathBuf::from(path) })
         }
         ["check-config"] => Err("'check-config' needs a file".into()),
-        ["install"] if !as_service && is_local => Ok(Command::Manage(Manage::Install { config, on_demand })),
+        ["doctor"] if is_plain && is_local => Ok(Command::Doctor { config }),
+        ["install"] if !as_service && is_local => {
+            Ok(Command::Manage(Manage::Install(Install { config, ..install })))
+        }
         ["uninstall"] if is_plain && is_local && config.is_none() => Ok(Command::Manage(Manage::Uninstall)),
         ["status"] if is_plain => Ok(Command::Ask { request: Request::Status {}, at: at(), json }),
         [word] | [word, _] if is_plain && control(word).is_some() => {
@@ -230,7 +272,8 @@ fn control(word: &str) -> Option<Control> {
 }
 
 fn is_command(word: &str) -> bool {
-    control(word).is_some() || ["run", "check-config", "install", "uninstall", "status"].contains(&word)
+    control(word).is_some()
+        || ["run", "check-config", "doctor", "install", "uninstall", "status"].contains(&word)
 }
 
 /// Does what was asked.
@@ -246,6 +289,13 @@ pub(crate) fn perform(command: Command) -> Result<(), Failure> {
         Command::CheckConfig { path } => {
             let config = Config::read(&path)?;
             println!("{} is valid: {} workload(s)", path.display(), config.workloads.len());
+        }
+        Command::Doctor { config } => {
+            let findings = os::doctor(config.as_deref())?;
+            print!("{}", doctor::text(&findings));
+            if !findings.is_empty() {
+                return Err(Failure::told(Cause::System as u8, String::new()));
+            }
         }
         Command::Manage(manage) => println!("{}", os::manage(manage)?),
         Command::Ask { request, at, json } => ask(&request, &at, json)?,
@@ -320,8 +370,16 @@ mod tests {
             Ok(Command::Run { config: config.clone(), how: How::Foreground })
         );
         assert_eq!(parse_line("run --service"), Ok(Command::Run { config: None, how: How::Service }));
-        let install = Manage::Install { config, on_demand: true };
-        assert_eq!(parse_line("install --config=f --demand"), Ok(Command::Manage(install)));
+        let install = Manage::Install(Install {
+            config,
+            start: StartWhen::Demand,
+            dependencies: vec!["Tcpip".to_owned()],
+            ..Install::default()
+        });
+        assert_eq!(
+            parse_line("install --config=f --demand --depends-on Tcpip"),
+            Ok(Command::Manage(install))
+        );
         let at = || Place { socket: Some(PathBuf::from("s")), config: None };
         assert_eq!(
             parse_line("status --socket s --format json"),

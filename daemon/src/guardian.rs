@@ -43,7 +43,7 @@ pub(crate) trait Host {
 }
 
 /// What wakes the guardian.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
     /// From a signal or a service manager.
     Control(Control),
@@ -97,9 +97,11 @@ impl Word {
 /// The word that makes the worker open its log again; controls go by their own names.
 pub(crate) const REOPEN: &str = "reopen";
 
-/// Keeps a worker running until the service is stopped. `config` is the worker's.
+/// Keeps a worker running until the service is stopped. `config` is the worker's, and whether it is `as_service`: then it
+/// has no standard error, and logs where services do.
 pub(crate) fn guard(
     config: Option<&Path>,
+    as_service: bool,
     host: &mut dyn Host,
     (sender, inbox): (Sender<Notice>, Receiver<Notice>),
 ) -> Result<(), Failure> {
@@ -116,7 +118,7 @@ pub(crate) fn guard(
     };
     let mut crash = None;
     loop {
-        let mut worker = guardian.start(config, crash.as_deref())?;
+        let mut worker = guardian.start(config, as_service, crash.as_deref())?;
         let ending = guardian.watch(&mut worker);
         match guardian.judge(worker, ending)? {
             Some(why) => crash = Some(why),
@@ -162,12 +164,20 @@ enum Ending {
 }
 
 impl Guardian<'_> {
-    fn start(&mut self, config: Option<&Path>, crash: Option<&str>) -> Result<Worker, Failure> {
+    fn start(
+        &mut self,
+        config: Option<&Path>,
+        as_service: bool,
+        crash: Option<&str>,
+    ) -> Result<Worker, Failure> {
         self.number += 1;
         let mut args = vec![OsString::from("worker"), OsString::from("--pulse")];
         args.push(self.pulse.as_millis().to_string().into());
         if let Some(config) = config {
             args.extend([OsString::from("--config"), config.into()]);
+        }
+        if as_service {
+            args.push(OsString::from("--service"));
         }
         if let Some(crash) = crash {
             args.extend([OsString::from("--crash"), crash.into()]);

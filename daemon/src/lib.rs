@@ -8,6 +8,9 @@ mod capture;
 mod command_line;
 mod config;
 pub mod control;
+mod doctor;
+#[cfg(any(windows, test))]
+mod event_text;
 mod failure;
 mod guardian;
 pub mod http;
@@ -18,6 +21,8 @@ mod machine;
 pub mod metrics;
 mod privileges;
 mod probe;
+#[cfg(any(windows, test))]
+mod service_manager;
 pub mod state;
 mod supervisor;
 mod vital;
@@ -34,6 +39,8 @@ use std::process::ExitCode;
 
 /// The whole program: reads the command line, does what it asks, and tells how that ended.
 pub fn main() -> ExitCode {
+    #[cfg(windows)]
+    os::console::attach();
     match command_line::parse(std::env::args_os().skip(1)).and_then(command_line::perform) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -13,7 +13,7 @@ use crate::control::server;
 use crate::failure::{Cause, Failure};
 use crate::guardian::{Host, REOPEN, Word};
 use crate::identity::{Identity, NAME};
-use crate::log::{Event, Log};
+use crate::log::{Event, Log, Value};
 use crate::metrics::{Exporter, Metrics};
 use crate::os;
 use crate::state::{Control, State};
@@ -28,6 +28,8 @@ const STACK: usize = 64 * 1024;
 pub(crate) struct Start {
     /// The configuration file.
     pub(crate) config: Option<PathBuf>,
+    /// Whether it logs where the system's services do, without standard error.
+    pub(crate) as_service: bool,
     /// How often to give a sign of life; milliseconds.
     pub(crate) pulse: u64,
     /// How the worker before this one crashed.
@@ -45,8 +47,15 @@ pub(crate) fn work(start: Start) -> Result<(), Failure> {
 }
 
 fn supervise(start: Start, guardian: &Guardian) -> Result<(), Failure> {
-    let config = start.config.as_ref().map_or_else(|| Ok(Config::default()), |path| Config::read(path))?;
-    let log = Log::open(NAME, config.log.as_ref())?;
+    let config = start.config.as_ref().map_or_else(|| Ok(Config::default()), |path| Config::read(path));
+    let settings = config.as_ref().map(|config| config.log.as_ref().clone()).unwrap_or_default();
+    let log = if start.as_service { os::service_log(settings)? } else { Log::open(NAME, &settings)? };
+    let config = config.inspect_err(|failure| {
+        // A service's standard error is nobody's.
+        if start.as_service {
+            log.finish(Event::Refused, "cannot run", &[("error", Value::Text(failure.to_string()))]);
+        }
+    })?;
     if let Some(crash) = start.crash {
         log.write(Event::WorkerCrashed, &crash, &[]);
     }

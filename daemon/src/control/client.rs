@@ -30,9 +30,10 @@ pub(crate) fn ask(path: &Path, request: &Request) -> Result<Answer, Failure> {
         };
         Failure::new(Cause::NotRunning, message, next)
     };
-    let stream = socket::connect(path).map_err(explain)?;
+    let mut stream = socket::connect(path).map_err(explain)?;
     let patience = (!matches!(request, Request::Control { .. })).then_some(PATIENCE);
     stream.set_timeout(patience).map_err(explain)?;
-    protocol::write(&stream, request).map_err(explain)?;
-    protocol::read(&stream).map_err(explain)
+    // A daemon that refuses whoever asks may close before it has heard all.
+    let sent = protocol::write(&mut stream, request);
+    protocol::read(&mut stream).map_err(|error| explain(sent.err().unwrap_or(error)))
 }

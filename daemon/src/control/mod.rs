@@ -4,7 +4,5 @@
 pub mod protocol;
 pub mod status;
 
-#[cfg(unix)]
 pub(crate) mod client;
-#[cfg(unix)]
 pub(crate) mod server;

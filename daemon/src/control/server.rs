@@ -51,12 +51,15 @@ pub(crate) fn listen(
 
 /// Hears clients of `listener` until the program ends.
 fn serve(listener: Listener, sender: Sender<Message>, log: Log) -> io::Result<Clients> {
-    let clients = Clients::default();
+    let listener = Arc::new(listener);
+    let clients = Clients { listener: Some(Arc::clone(&listener)), ..Clients::default() };
     let served = clients.clone();
     thread::Builder::new().name("control".to_owned()).stack_size(STACK).spawn(move || {
         loop {
             match listener.accept() {
                 Ok(stream) => hear(stream, &clients, &sender, &log),
+                // The listener was closed.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => return,
                 // Out of descriptors, or a client that left before it was heard.
                 Err(error) => {
                     log.write(
@@ -76,13 +79,14 @@ fn hear(stream: Stream, clients: &Clients, sender: &Sender<Message>, log: &Log) 
     let seat = Seat::take(clients);
     let (sender, log) = (sender.clone(), log.clone());
     let heard = thread::Builder::new().name("client".to_owned()).stack_size(STACK).spawn(move || {
+        let mut stream = stream;
         let answer = match stream.set_timeout(Some(PATIENCE)) {
-            Ok(()) => decide(&stream, seat.is_some(), &sender, &log),
+            Ok(()) => decide(&mut stream, seat.is_some(), &sender, &log),
             Err(error) => Err(error),
         };
         // A client that does not wait for its answer does not get it.
         if let Ok(answer) = answer {
-            let _ = protocol::write(&stream, &answer);
+            let _ = protocol::write(&mut stream, &answer);
         }
         drop(seat);
     });
@@ -90,10 +94,10 @@ fn hear(stream: Stream, clients: &Clients, sender: &Sender<Message>, log: &Log) 
     drop(heard);
 }
 
-fn decide(stream: &Stream, has_seat: bool, sender: &Sender<Message>, log: &Log) -> io::Result<Answer> {
+fn decide(stream: &mut Stream, has_seat: bool, sender: &Sender<Message>, log: &Log) -> io::Result<Answer> {
     let peer = stream.peer()?;
     // Heard before it is refused: a client whose words nobody read loses the answer to them.
-    let request = protocol::read(stream);
+    let request = protocol::read(&mut *stream);
     let refuse = |kind, message: String, next: &str| Ok(Answer::Refused(Refused::new(kind, message, next)));
     if !peer.is_permitted {
         let fields = [("peer", Value::Text(peer.description.clone()))];
@@ -134,18 +138,25 @@ fn decide(stream: &Stream, has_seat: bool, sender: &Sender<Message>, log: &Log) 
 
 /// The clients that are being served.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Clients(Arc<(Mutex<usize>, Condvar)>);
+pub(crate) struct Clients {
+    count: Arc<(Mutex<usize>, Condvar)>,
+    /// Where they come; `None` where nobody can.
+    listener: Option<Arc<Listener>>,
+}
 
 impl Clients {
-    /// Waits until each has its answer, if that is soon: whoever asked for the stop wants to hear that it is done.
+    /// Lets nobody in any more, and waits until each has its answer, if that is soon: whoever asked for the stop wants to hear that it is done.
     pub(crate) fn wait(&self) {
-        let (count, changed) = &*self.0;
+        if let Some(listener) = &self.listener {
+            listener.close();
+        }
+        let (count, changed) = &*self.count;
         let count = count.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = changed.wait_timeout_while(count, LAST_ANSWERS, |count| *count > 0);
     }
 
     fn change(&self, change: impl FnOnce(&mut usize) -> bool) -> bool {
-        let (count, changed) = &*self.0;
+        let (count, changed) = &*self.count;
         let outcome = change(&mut count.lock().unwrap_or_else(PoisonError::into_inner));
         changed.notify_all();
         outcome

@@ -54,4 +54,7 @@ catalogue! {
     CountersRestored = 502, "counters-restored", Info, "`counters` of the last worker go on";
     CountersDamaged = 503, "counters-damaged", Warning, "the file of counters is not what was written; they begin at 0; `file`, `error`";
     CountersNotSaved = 504, "counters-not-saved", Warning, "counters cannot be kept, told once until they can; `file`, `error`";
+    ServiceInstalled = 600, "service-installed", AuditSuccess, "Windows: the service was registered; `command_line`, `account`, `user`";
+    ServiceInstallRefused = 601, "service-install-refused", AuditFailure, "Windows: the service was not registered; `error`, `user`";
+    ServiceRemoved = 602, "service-removed", AuditSuccess, "Windows: the service was removed, or will be when it stops; `user`";
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::os::pid_file::Running;
+use crate::os::pid_file;
 use crate::os::procfs::Entry;
 
 /// No step of a test takes longer, on a slow machine or in an emulator.
@@ -122,8 +122,11 @@ impl Launch {
 impl Drop for Launch {
     /// A test that failed has not released its daemon.
     fn drop(&mut self) {
-        if let Ok(Some(running)) = Running::find(Path::new(&self.variables["PID"])) {
-            running.signal(rustix::process::Signal::KILL);
+        let text = std::fs::read_to_string(&self.variables["PID"]).unwrap_or_default();
+        if let Some((pid, start)) = pid_file::parse(&text)
+            && let Some(entry) = Entry::read(pid).filter(|entry| entry.start == start)
+        {
+            crate::os::tree::signal(&entry, rustix::process::Signal::KILL);
         }
         let mut waited_for = crate::os::children::waited_for();
         if let Some(index) = waited_for.iter().position(|pid| *pid == STAND_IN) {

@@ -3,6 +3,7 @@
 mod accounts;
 mod children;
 mod daemonize;
+mod doctor;
 mod inheritance;
 mod lock;
 mod marker;
@@ -30,9 +31,11 @@ use crate::control::protocol::Answer;
 use crate::failure::{Cause, Failure};
 use crate::guardian::{Host, Notice, guard};
 use crate::identity::NAME;
+use crate::log::{Log, LogSettings};
 use crate::state::{Control, State};
 
 use daemonize::{Options, Readiness, daemonize};
+pub(crate) use doctor::doctor;
 pub(crate) use process::{Process, spawn_worker};
 use systemd::Systemd;
 
@@ -40,7 +43,7 @@ use systemd::Systemd;
 pub(crate) fn run_in_foreground(config: Option<&Path>) -> Result<(), Failure> {
     let (sender, inbox) = mpsc::channel();
     forward_signals(sender.clone())?;
-    guard(config, &mut Systemd, (sender, inbox))
+    guard(config, false, &mut Systemd, (sender, inbox))
 }
 
 /// Supervises as a daemon of the old kind. Returns in the daemon; the launcher ends when that is ready.
@@ -62,7 +65,7 @@ pub(crate) fn run_daemonized(config: Option<PathBuf>, how: Daemonize) -> Result<
     let mut launcher = Launcher(daemonize(&options)?);
     let (sender, inbox) = mpsc::channel();
     let ended = forward_signals(sender.clone())
-        .and_then(|()| guard(config.as_deref(), &mut launcher, (sender, inbox)));
+        .and_then(|()| guard(config.as_deref(), false, &mut launcher, (sender, inbox)));
     ended.inspect_err(|failure| launcher.0.failed(failure))
 }
 
@@ -84,6 +87,11 @@ impl Host for Launcher {
     fn alive(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Where a service logs: where it was configured to, since systemd reads standard error.
+pub(crate) fn service_log(settings: LogSettings) -> Result<Log, Failure> {
+    Log::open(NAME, &settings)
 }
 
 /// Makes tools such as ps show the program's name, which the way it was started hides.

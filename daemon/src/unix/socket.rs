@@ -87,8 +87,9 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
-    fn drop(&mut self) {
+impl Listener {
+    /// Nobody can come any more; a client that knocks in this moment is turned away when the program ends.
+    pub(crate) fn close(&self) {
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -100,7 +101,7 @@ pub(crate) fn connect(path: &Path) -> io::Result<Stream> {
 
 impl Stream {
     /// How long a read or a write may take; `None` for ever.
-    pub(crate) fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.socket.set_read_timeout(timeout)?;
         self.socket.set_write_timeout(timeout)
     }
@@ -115,18 +116,18 @@ impl Stream {
     }
 }
 
-impl Read for &Stream {
+impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&self.socket).read(buffer)
+        self.socket.read(buffer)
     }
 }
 
-impl Write for &Stream {
+impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&self.socket).write(bytes)
+        self.socket.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        (&self.socket).flush()
+        self.socket.flush()
     }
 }

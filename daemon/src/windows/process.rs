@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "job objects and thread snapshots have no safe interface")]
 #![expect(clippy::disallowed_methods, reason = "the one place that spawns workloads on Windows")]
 
+use std::ffi::OsString;
 use std::io;
 use std::mem::size_of;
 use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
@@ -20,10 +21,10 @@ use windows_sys::Win32::System::JobObjects::{
     TerminateJobObject,
 };
 use windows_sys::Win32::System::Threading::{
-    CREATE_NEW_PROCESS_GROUP, CREATE_SUSPENDED, INFINITE, OpenThread, ResumeThread, THREAD_SUSPEND_RESUME,
-    WaitForSingleObject,
+    CREATE_SUSPENDED, INFINITE, OpenThread, ResumeThread, THREAD_SUSPEND_RESUME, WaitForSingleObject,
 };
 
+use super::console::creation_flags;
 use crate::config::ReloadSignal;
 use crate::launch::Launch;
 use crate::log::{Event, Value};
@@ -31,6 +32,16 @@ use crate::privileges::WhenUnsupported;
 
 /// The exit code of a workload whose tree was ended.
 const KILLED: u32 = 137;
+
+/// Starts this program again as a worker, in a process group of its own: a console's Ctrl-C is the guardian's to hear.
+pub(crate) fn spawn_worker(args: &[OsString]) -> io::Result<Child> {
+    Command::new(std::env::current_exe()?)
+        .args(args)
+        .creation_flags(creation_flags())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+}
 
 /// A workload's process in a job of its own, which holds every process it starts.
 #[derive(Debug)]
@@ -53,7 +64,7 @@ impl Process {
         let mut child = command
             .args(&launch.args)
             .envs(launch.environment.iter().map(|(name, value)| (name, value)))
-            .creation_flags(CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP)
+            .creation_flags(CREATE_SUSPENDED | creation_flags())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -113,6 +124,9 @@ fn refuse_privileges(launch: &Launch) -> io::Result<()> {
         return Ok(());
     }
     let refuse = launch.privileges.when_unsupported == WhenUnsupported::Refuse;
+    if !refuse && !launch.is_audited {
+        return Ok(());
+    }
     let (event, message) = match refuse {
         true => (Event::PrivilegesRefused, "the workload was not started"),
         false => (Event::PrivilegesUnsupported, "the workload runs without what the system lacks"),

@@ -1,355 +1,345 @@
-//! The Windows service manager: being its service, and telling it what to do.
-#![expect(
-    unsafe_code,
-    reason = "the dispatcher's entry point and the process snapshot have no safe interface"
-)]
+//! The system's own service manager (winsvc.h), a call for a call.
+#![expect(unsafe_code, reason = "the service manager has no safe interface")]
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::c_void;
 use std::io;
 use std::mem::size_of;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::mpsc;
-use std::thread;
+use std::ptr;
 use std::time::{Duration, Instant};
 
-use windows_service::service::{
-    Service, ServiceAccess, ServiceControl, ServiceControlAccept, ServiceErrorControl, ServiceExitCode,
-    ServiceInfo, ServiceStartType, ServiceState, ServiceStatus, ServiceType,
+use windows_sys::Win32::System::Services::{
+    ChangeServiceConfig2W, CloseServiceHandle, ControlService, CreateServiceW, DeleteService, OpenSCManagerW,
+    OpenServiceW, QUERY_SERVICE_CONFIGW, QueryServiceConfig2W, QueryServiceConfigW, QueryServiceStatusEx,
+    SC_ACTION, SC_HANDLE, SC_MANAGER_CONNECT, SC_MANAGER_CREATE_SERVICE, SC_STATUS_PROCESS_INFO,
+    SERVICE_ALL_ACCESS, SERVICE_CHANGE_CONFIG, SERVICE_DELAYED_AUTO_START_INFO, SERVICE_DESCRIPTIONW,
+    SERVICE_ERROR_NORMAL, SERVICE_FAILURE_ACTIONS_FLAG, SERVICE_FAILURE_ACTIONSW, SERVICE_INTERROGATE,
+    SERVICE_PAUSE_CONTINUE, SERVICE_PRESHUTDOWN_INFO, SERVICE_QUERY_CONFIG, SERVICE_QUERY_STATUS,
+    SERVICE_REQUIRED_PRIVILEGES_INFOW, SERVICE_SID_INFO, SERVICE_START, SERVICE_STATUS,
+    SERVICE_STATUS_PROCESS, SERVICE_STOP, SERVICE_USER_DEFINED_CONTROL, SERVICE_WIN32_OWN_PROCESS,
+    StartServiceW,
 };
-use windows_service::service_control_handler::{self, ServiceControlHandlerResult, ServiceStatusHandle};
-use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
-use windows_service::{define_windows_service, service_dispatcher};
-use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
-use windows_sys::Win32::System::Diagnostics::ToolHelp::{
-    CreateToolhelp32Snapshot, PROCESSENTRY32W, Process32FirstW, Process32NextW, TH32CS_SNAPPROCESS,
+
+use super::wide::{list_at, text_at, wide, wide_list};
+use crate::service_manager::{
+    Config, Definition, Error, RecoveryAction, ServiceManager, ServiceState, Setting, SidType, StartType,
+    Status,
 };
 
-use super::open_log;
-use crate::command_line::Manage;
-use crate::config::Config;
-use crate::failure::{Cause, Failure};
-use crate::identity::NAME;
-use crate::log::{Event, Log, Value};
-use crate::state::{Control, State};
-use crate::supervisor::{Host, Message, Supervisor};
+/// DELETE (winnt.h).
+const DELETE: u32 = 0x1_0000;
+/// The system allows no larger answer ("QueryServiceConfigW"). Bytes.
+const LARGEST_ANSWER: usize = 8 * 1024;
 
-const DISPLAY_NAME: &str = "Seaworthy service supervisor";
-const DESCRIPTION: &str = "Starts workloads, restarts them when they end, and stops them whole.";
-/// Not LocalSystem: a supervisor needs no rights over the machine.
-const ACCOUNT: &str = r"NT AUTHORITY\LocalService";
-/// How long `start` and `stop` wait for the service to settle.
-const SETTLE: Duration = Duration::from_secs(30);
-/// How often a pending state's checkpoint moves on.
-const CHECKPOINT: Duration = Duration::from_secs(1);
-
-/// Handed to the service's main function, which the system calls without arguments of ours.
-static CONFIG: Mutex<Option<Result<Config, Failure>>> = Mutex::new(None);
-
-define_windows_service!(service_entry, service_main);
-
-/// Is the service, until the service manager stops it. A refused configuration goes to the log: a service has no console.
-pub(crate) fn run_as_service(config: Result<Config, Failure>) -> Result<(), Failure> {
-    let explanation = || {
-        Failure::new(
-            Cause::ServiceManager,
-            "run --service only works when the service manager starts it",
-            "use: seaworthyd run (here), or: seaworthyd install, then seaworthyd start",
-        )
-    };
-    // The dispatcher would tell the same, in Wine only after ten seconds.
-    if !parent_is_service_manager().unwrap_or(true) {
-        return Err(explanation());
-    }
-    *CONFIG.lock().expect("nothing has panicked yet") = Some(config);
-    service_dispatcher::start(NAME, service_entry).map_err(|error| match raw_code(&error) {
-        Some(1063) => explanation(),
-        _ => refused("connect to the service manager", &error),
-    })
+/// The service manager of this machine.
+#[derive(Debug)]
+pub(crate) struct WindowsServiceManager {
+    begin: Instant,
 }
 
-fn service_main(_arguments: Vec<OsString>) {
-    let (sender, inbox) = mpsc::channel();
-    let controls = sender.clone();
-    let handler = move |control| {
-        let control = match control {
-            ServiceControl::Stop | ServiceControl::Shutdown => Control::Stop,
-            ServiceControl::Pause => Control::Pause,
-            ServiceControl::Continue => Control::Continue,
-            ServiceControl::Interrogate => return ServiceControlHandlerResult::NoError,
-            _ => return ServiceControlHandlerResult::NotImplemented,
+impl WindowsServiceManager {
+    pub(crate) fn new() -> Self {
+        Self { begin: Instant::now() }
+    }
+}
+
+impl ServiceManager for WindowsServiceManager {
+    fn create(&self, definition: &Definition) -> Result<(), Error> {
+        let doing = "install the service";
+        let manager = connect(doing, SC_MANAGER_CONNECT | SC_MANAGER_CREATE_SERVICE)?;
+        let config = &definition.config;
+        let (name, display_name) = (wide(&definition.name), wide(&config.display_name));
+        let (line, account) = (wide(&config.command_line), wide(&config.account));
+        let dependencies = wide_list(&config.dependencies);
+        // SAFETY: the handle is open; every text ends with a NUL and outlives the call; null asks for no load order
+        // group, no tag and no password.
+        let service = unsafe {
+            CreateServiceW(
+                manager.0,
+                name.as_ptr(),
+                display_name.as_ptr(),
+                SERVICE_ALL_ACCESS,
+                SERVICE_WIN32_OWN_PROCESS,
+                config.start_type as u32,
+                SERVICE_ERROR_NORMAL,
+                line.as_ptr(),
+                ptr::null(),
+                ptr::null_mut(),
+                dependencies.as_ptr(),
+                account.as_ptr(),
+                ptr::null(),
+            )
         };
-        let _ = controls.send(Message::Control(control));
-        ServiceControlHandlerResult::NoError
-    };
-    // Without a handle there is nobody to tell; the service manager notices that the process ends.
-    let Ok(handle) = service_control_handler::register(NAME, handler) else { return };
-    let mut host = WindowsHost { handle, state: State::Stopped, patience: Duration::ZERO, checkpoint: 0 };
-    let config =
-        CONFIG.lock().ok().and_then(|mut config| config.take()).unwrap_or_else(|| Ok(Config::default()));
-    if let Err(failure) = serve(config, &mut host, (sender, inbox)) {
-        let _ =
-            host.tell(State::Stopped, Duration::ZERO, ServiceExitCode::ServiceSpecific(failure.cause as u32));
+        Handle::new(service, doing).map(drop)
+    }
+
+    fn config(&self, name: &str) -> Result<Config, Error> {
+        let doing = "read its configuration";
+        let service = open(name, SERVICE_QUERY_CONFIG, doing)?;
+        let mut answer = Answer::new();
+        let mut needed = 0;
+        // SAFETY: the handle is open; pointer and size describe `answer`, which is aligned for the structure.
+        let result = unsafe {
+            QueryServiceConfigW(service.0, answer.pointer().cast(), answer.size(), &raw mut needed)
+        };
+        check(result, doing)?;
+        // SAFETY: the call succeeded, so the buffer begins with the structure.
+        let found = unsafe { answer.get::<QUERY_SERVICE_CONFIGW>() };
+        // SAFETY: its texts and its list lie in the buffer, which lives on; each is null or ends as it should.
+        let (display_name, command_line, account, dependencies) = unsafe {
+            (
+                text_at(found.lpDisplayName),
+                text_at(found.lpBinaryPathName),
+                text_at(found.lpServiceStartName),
+                list_at(found.lpDependencies),
+            )
+        };
+        let start_type = StartType::from_raw(found.dwStartType).ok_or_else(|| strange(doing))?;
+        Ok(Config { display_name, command_line, start_type, account, dependencies })
+    }
+
+    fn set(&self, name: &str, setting: &Setting) -> Result<(), Error> {
+        let doing = "change a setting of the service";
+        // Whoever asks for restarts must be allowed to start.
+        let service = open(name, SERVICE_CHANGE_CONFIG | SERVICE_START, doing)?;
+        with_info(setting, |info| {
+            // SAFETY: the handle is open; `info` leads to the structure of the level.
+            check(unsafe { ChangeServiceConfig2W(service.0, setting.level(), info) }, doing)
+        })
+    }
+
+    fn setting(&self, name: &str, level: u32) -> Result<Setting, Error> {
+        let doing = "read a setting of the service";
+        let service = open(name, SERVICE_QUERY_CONFIG, doing)?;
+        let mut answer = Answer::new();
+        let mut needed = 0;
+        // SAFETY: the handle is open; pointer and size describe `answer`.
+        let result = unsafe {
+            QueryServiceConfig2W(service.0, level, answer.pointer(), answer.size(), &raw mut needed)
+        };
+        check(result, doing)?;
+        // SAFETY: the call succeeded, so the buffer, which is aligned for every structure, begins with that of the level.
+        unsafe { read_info(answer.pointer().cast(), level) }.ok_or_else(|| strange(doing))
+    }
+
+    fn delete(&self, name: &str) -> Result<(), Error> {
+        let doing = "remove the service";
+        let service = open(name, DELETE, doing)?;
+        // SAFETY: the handle is open.
+        check(unsafe { DeleteService(service.0) }, doing)
+    }
+
+    fn start(&self, name: &str) -> Result<(), Error> {
+        let doing = "start the service";
+        let service = open(name, SERVICE_START, doing)?;
+        // SAFETY: the handle is open; there are no arguments.
+        check(unsafe { StartServiceW(service.0, 0, ptr::null()) }, doing)
+    }
+
+    fn control(&self, name: &str, code: u32) -> Result<(), Error> {
+        let doing = "control the service";
+        let access = match code {
+            1 => SERVICE_STOP,
+            2 | 3 | 6..=10 => SERVICE_PAUSE_CONTINUE,
+            4 => SERVICE_INTERROGATE,
+            _ => SERVICE_USER_DEFINED_CONTROL,
+        };
+        let service = open(name, access, doing)?;
+        let mut status = SERVICE_STATUS::default();
+        // SAFETY: the handle is open; `status` is writable.
+        check(unsafe { ControlService(service.0, code, &raw mut status) }, doing)
+    }
+
+    fn status(&self, name: &str) -> Result<Status, Error> {
+        let doing = "query the service";
+        let service = open(name, SERVICE_QUERY_STATUS, doing)?;
+        let mut found = SERVICE_STATUS_PROCESS::default();
+        let size = size_of::<SERVICE_STATUS_PROCESS>() as u32;
+        let mut needed = 0;
+        // SAFETY: the handle is open; pointer and size describe `found`, of the type that the level asks for.
+        let result = unsafe {
+            QueryServiceStatusEx(
+                service.0,
+                SC_STATUS_PROCESS_INFO,
+                (&raw mut found).cast(),
+                size,
+                &raw mut needed,
+            )
+        };
+        check(result, doing)?;
+        Ok(Status {
+            state: ServiceState::from_raw(found.dwCurrentState).ok_or_else(|| strange(doing))?,
+            accepted: found.dwControlsAccepted,
+            exit_code: found.dwWin32ExitCode,
+            service_exit_code: found.dwServiceSpecificExitCode,
+            checkpoint: found.dwCheckPoint,
+            wait_hint: Duration::from_millis(u64::from(found.dwWaitHint)),
+            pid: found.dwProcessId,
+        })
+    }
+
+    fn now(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
     }
 }
 
-fn serve(
-    config: Result<Config, Failure>,
-    host: &mut WindowsHost,
-    channel: (mpsc::Sender<Message>, mpsc::Receiver<Message>),
-) -> Result<(), Failure> {
-    let log_file = config.as_ref().ok().and_then(|config| config.log_file.clone());
-    let log = service_log(log_file)?;
-    match config {
-        Ok(config) => Supervisor::new(config, log, host, channel).run(),
-        Err(failure) => {
-            log.finish(Event::Refused, "cannot run", &[("error", Value::Text(failure.to_string()))]);
-            Err(failure)
+/// Passes on the structure of the setting's level; it lives as long as `then` runs.
+pub(crate) fn with_info<T>(setting: &Setting, then: impl FnOnce(*const c_void) -> T) -> T {
+    match setting {
+        Setting::Description(text) => {
+            let mut text = wide(text);
+            let info = SERVICE_DESCRIPTIONW { lpDescription: text.as_mut_ptr() };
+            then((&raw const info).cast())
+        }
+        Setting::Recovery { reset, actions } => {
+            let mut actions: Vec<_> = actions
+                .iter()
+                .map(|(action, delay)| SC_ACTION { Type: *action as i32, Delay: milliseconds(*delay) })
+                .collect();
+            let info = SERVICE_FAILURE_ACTIONSW {
+                dwResetPeriod: u32::try_from(reset.as_secs()).unwrap_or(u32::MAX),
+                cActions: actions.len() as u32,
+                lpsaActions: actions.as_mut_ptr(),
+                ..Default::default()
+            };
+            then((&raw const info).cast())
+        }
+        Setting::DelayedStart(delayed) => {
+            let info = SERVICE_DELAYED_AUTO_START_INFO { fDelayedAutostart: i32::from(*delayed) };
+            then((&raw const info).cast())
+        }
+        Setting::RecoverFromExitCodes(recover) => {
+            let info =
+                SERVICE_FAILURE_ACTIONS_FLAG { fFailureActionsOnNonCrashFailures: i32::from(*recover) };
+            then((&raw const info).cast())
+        }
+        Setting::SidType(sid_type) => {
+            let info = SERVICE_SID_INFO { dwServiceSidType: *sid_type as u32 };
+            then((&raw const info).cast())
+        }
+        Setting::RequiredPrivileges(names) => {
+            let mut names = wide_list(names);
+            let info = SERVICE_REQUIRED_PRIVILEGES_INFOW { pmszRequiredPrivileges: names.as_mut_ptr() };
+            then((&raw const info).cast())
+        }
+        Setting::PreshutdownTimeout(timeout) => {
+            let info = SERVICE_PRESHUTDOWN_INFO { dwPreshutdownTimeout: milliseconds(*timeout) };
+            then((&raw const info).cast())
         }
     }
 }
 
-/// The configured file, else `%ProgramData%\seaworthyd\seaworthyd.log`.
-fn service_log(configured: Option<PathBuf>) -> Result<Log, Failure> {
-    let path = configured.unwrap_or_else(|| {
-        let data =
-            std::env::var_os("ProgramData").map_or_else(|| PathBuf::from(r"C:\ProgramData"), PathBuf::from);
-        let folder = data.join(NAME);
-        // If it cannot be made, opening the file in it says why.
-        let _ = std::fs::create_dir_all(&folder);
-        folder.join("seaworthyd.log")
-    });
-    open_log(&path)
-}
-
-/// The service manager as the supervisor's host.
-struct WindowsHost {
-    handle: ServiceStatusHandle,
-    state: State,
-    patience: Duration,
-    checkpoint: u32,
-}
-
-impl WindowsHost {
-    fn tell(&mut self, state: State, patience: Duration, exit_code: ServiceExitCode) -> io::Result<()> {
-        let is_pending = state != state.settled();
-        self.checkpoint =
-            if is_pending && state == self.state { self.checkpoint + 1 } else { u32::from(is_pending) };
-        (self.state, self.patience) = (state, patience);
-        let controls_accepted = match state {
-            State::Running | State::Paused => {
-                ServiceControlAccept::STOP
-                    | ServiceControlAccept::SHUTDOWN
-                    | ServiceControlAccept::PAUSE_CONTINUE
+/// `None` for a level or a value that is none of ours.
+///
+/// # Safety
+/// `info` leads to the structure of `level`, aligned, and its pointers to what they should.
+pub(crate) unsafe fn read_info(info: *const c_void, level: u32) -> Option<Setting> {
+    // SAFETY: our caller promises the structure, and what its pointers lead to.
+    unsafe {
+        Some(match level {
+            1 => Setting::Description(text_at((*info.cast::<SERVICE_DESCRIPTIONW>()).lpDescription)),
+            2 => {
+                let found = &*info.cast::<SERVICE_FAILURE_ACTIONSW>();
+                let count = if found.lpsaActions.is_null() { 0 } else { found.cActions as usize };
+                let action = |index| {
+                    let action: SC_ACTION = *found.lpsaActions.add(index);
+                    let kind = RecoveryAction::from_raw(u32::try_from(action.Type).ok()?)?;
+                    Some((kind, Duration::from_millis(u64::from(action.Delay))))
+                };
+                let actions = (0..count).map(action).collect::<Option<_>>()?;
+                Setting::Recovery { reset: Duration::from_secs(u64::from(found.dwResetPeriod)), actions }
             }
-            _ => ServiceControlAccept::empty(),
-        };
-        let status = ServiceStatus {
-            service_type: ServiceType::OWN_PROCESS,
-            current_state: windows_state(state),
-            controls_accepted,
-            exit_code,
-            checkpoint: self.checkpoint,
-            wait_hint: if is_pending { patience } else { Duration::ZERO },
-            process_id: None,
-        };
-        self.handle.set_service_status(status).map_err(io::Error::other)
+            3 => {
+                let found = *info.cast::<SERVICE_DELAYED_AUTO_START_INFO>();
+                Setting::DelayedStart(found.fDelayedAutostart != 0)
+            }
+            4 => {
+                let found = *info.cast::<SERVICE_FAILURE_ACTIONS_FLAG>();
+                Setting::RecoverFromExitCodes(found.fFailureActionsOnNonCrashFailures != 0)
+            }
+            5 => Setting::SidType(SidType::from_raw((*info.cast::<SERVICE_SID_INFO>()).dwServiceSidType)?),
+            6 => {
+                let found = *info.cast::<SERVICE_REQUIRED_PRIVILEGES_INFOW>();
+                Setting::RequiredPrivileges(list_at(found.pmszRequiredPrivileges))
+            }
+            7 => {
+                let found = *info.cast::<SERVICE_PRESHUTDOWN_INFO>();
+                Setting::PreshutdownTimeout(Duration::from_millis(u64::from(found.dwPreshutdownTimeout)))
+            }
+            _ => return None,
+        })
     }
 }
 
-impl Host for WindowsHost {
-    fn report(&mut self, state: State, patience: Duration) -> io::Result<()> {
-        self.tell(state, patience, ServiceExitCode::NO_ERROR)
+/// A buffer that is large enough for every answer, and aligned for every structure.
+struct Answer(Vec<u64>);
+
+impl Answer {
+    fn new() -> Self {
+        Self(vec![0; LARGEST_ANSWER / size_of::<u64>()])
     }
 
-    fn pulse(&self) -> Option<Duration> {
-        (self.state != self.state.settled()).then_some(CHECKPOINT)
+    fn pointer(&mut self) -> *mut u8 {
+        self.0.as_mut_ptr().cast()
     }
 
-    fn alive(&mut self) -> io::Result<()> {
-        if self.state == self.state.settled() {
-            return Ok(());
-        }
-        self.tell(self.state, self.patience, ServiceExitCode::NO_ERROR)
+    fn size(&self) -> u32 {
+        LARGEST_ANSWER as u32
     }
-}
 
-fn windows_state(state: State) -> ServiceState {
-    match state {
-        State::Stopped => ServiceState::Stopped,
-        State::StartPending => ServiceState::StartPending,
-        State::Running => ServiceState::Running,
-        State::PausePending => ServiceState::PausePending,
-        State::Paused => ServiceState::Paused,
-        State::ContinuePending => ServiceState::ContinuePending,
-        State::StopPending => ServiceState::StopPending,
+    /// # Safety
+    /// The buffer begins with a `T` that the system wrote; `T` is one of its plain structures, smaller than the buffer.
+    unsafe fn get<T>(&self) -> &T {
+        // SAFETY: our caller promises the `T`; the buffer is aligned to 8 bytes, as much as any of them needs.
+        unsafe { &*self.0.as_ptr().cast::<T>() }
     }
 }
 
-fn our_state(state: ServiceState) -> State {
-    match state {
-        ServiceState::Stopped => State::Stopped,
-        ServiceState::StartPending => State::StartPending,
-        ServiceState::Running => State::Running,
-        ServiceState::PausePending => State::PausePending,
-        ServiceState::Paused => State::Paused,
-        ServiceState::ContinuePending => State::ContinuePending,
-        ServiceState::StopPending => State::StopPending,
+/// A handle of the service manager or of a service.
+struct Handle(SC_HANDLE);
+
+impl Handle {
+    fn new(handle: SC_HANDLE, doing: &'static str) -> Result<Self, Error> {
+        if handle.is_null() { Err(last_error(doing)) } else { Ok(Self(handle)) }
     }
 }
 
-/// Does `what` through the service manager; answers with a line for the user.
-pub(crate) fn manage(what: Manage) -> Result<String, Failure> {
-    match what {
-        Manage::Install { config, on_demand } => install(config, on_demand),
-        Manage::Uninstall => {
-            open(ServiceAccess::DELETE)?.delete().map_err(|error| refused("remove the service", &error))?;
-            Ok(format!("{NAME} is removed"))
-        }
-        Manage::Start => {
-            let service = open(ServiceAccess::START | ServiceAccess::QUERY_STATUS)?;
-            service.start::<&OsStr>(&[]).map_err(|error| refused("start the service", &error))?;
-            settle(&service, State::Running)
-        }
-        Manage::Stop => {
-            let service = open(ServiceAccess::STOP | ServiceAccess::QUERY_STATUS)?;
-            service.stop().map_err(|error| refused("stop the service", &error))?;
-            settle(&service, State::Stopped)
-        }
-        Manage::Status => Ok(describe(&query(&open(ServiceAccess::QUERY_STATUS)?)?)),
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: the handle is open, and nobody else closes it.
+        unsafe { CloseServiceHandle(self.0) };
     }
 }
 
-fn install(config: Option<PathBuf>, on_demand: bool) -> Result<String, Failure> {
-    let mut launch_arguments = vec![OsString::from("run"), OsString::from("--service")];
-    if let Some(path) = config {
-        Config::read(&path)?;
-        let absolute = std::path::absolute(&path).map_err(|error| no_path(&error))?;
-        launch_arguments.extend([OsString::from("--config"), absolute.into_os_string()]);
-    }
-    let info = ServiceInfo {
-        name: OsString::from(NAME),
-        display_name: OsString::from(DISPLAY_NAME),
-        service_type: ServiceType::OWN_PROCESS,
-        start_type: if on_demand { ServiceStartType::OnDemand } else { ServiceStartType::AutoStart },
-        error_control: ServiceErrorControl::Normal,
-        // windows-service quotes it and each argument where a space is in it (CWE-428).
-        executable_path: std::env::current_exe().map_err(|error| no_path(&error))?,
-        launch_arguments,
-        dependencies: Vec::new(),
-        account_name: Some(OsString::from(ACCOUNT)),
-        account_password: None,
-    };
-    let manager = connect(ServiceManagerAccess::CONNECT | ServiceManagerAccess::CREATE_SERVICE)?;
-    let service = manager
-        .create_service(&info, ServiceAccess::CHANGE_CONFIG)
-        .map_err(|error| refused("install the service", &error))?;
-    service.set_description(DESCRIPTION).map_err(|error| refused("describe the service", &error))?;
-    let start = if on_demand { "on demand" } else { "with the system" };
-    Ok(format!("{NAME} is installed as {ACCOUNT}; it starts {start}; now: seaworthyd start"))
+fn connect(doing: &'static str, access: u32) -> Result<Handle, Error> {
+    // SAFETY: null means this machine and the database of active services.
+    Handle::new(unsafe { OpenSCManagerW(ptr::null(), ptr::null(), access) }, doing)
 }
 
-fn no_path(error: &io::Error) -> Failure {
-    Failure::new(Cause::System, format!("cannot resolve a path: {error}"), "run the program by its full path")
+fn open(name: &str, access: u32, doing: &'static str) -> Result<Handle, Error> {
+    let manager = connect(doing, SC_MANAGER_CONNECT)?;
+    let name = wide(name);
+    // SAFETY: the handle is open; the name ends with a NUL.
+    Handle::new(unsafe { OpenServiceW(manager.0, name.as_ptr(), access) }, doing)
 }
 
-fn connect(access: ServiceManagerAccess) -> Result<ServiceManager, Failure> {
-    ServiceManager::local_computer(None::<&OsStr>, access)
-        .map_err(|error| refused("connect to the service manager", &error))
+fn check(result: i32, doing: &'static str) -> Result<(), Error> {
+    if result == 0 { Err(last_error(doing)) } else { Ok(()) }
 }
 
-fn open(access: ServiceAccess) -> Result<Service, Failure> {
-    connect(ServiceManagerAccess::CONNECT)?
-        .open_service(NAME, access)
-        .map_err(|error| refused("open the service", &error))
+fn last_error(doing: &'static str) -> Error {
+    let code = io::Error::last_os_error().raw_os_error().unwrap_or_default();
+    Error::system(doing, code.cast_unsigned())
 }
 
-fn query(service: &Service) -> Result<ServiceStatus, Failure> {
-    service.query_status().map_err(|error| refused("query the service", &error))
+/// The system answered with a number that its documentation does not know (ERROR_INVALID_DATA).
+fn strange(doing: &'static str) -> Error {
+    Error::system(doing, 13)
 }
 
-/// Waits until the service is in `wanted`, or has stopped on the way.
-fn settle(service: &Service, wanted: State) -> Result<String, Failure> {
-    let deadline = Instant::now() + SETTLE;
-    loop {
-        let status = query(service)?;
-        let state = our_state(status.current_state);
-        if state == wanted {
-            return Ok(describe(&status));
-        }
-        if state == State::Stopped || Instant::now() >= deadline {
-            let message = format!("service {NAME} is {}, not {}", describe(&status), wanted.name());
-            return Err(Failure::new(
-                Cause::ServiceManager,
-                message,
-                "read its log; seaworthyd status tells more",
-            ));
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn describe(status: &ServiceStatus) -> String {
-    let mut line = our_state(status.current_state).name().to_owned();
-    if let Some(pid) = status.process_id.filter(|pid| *pid != 0) {
-        line.push_str(&format!(" (pid {pid})"));
-    }
-    if let ServiceExitCode::ServiceSpecific(code) = status.exit_code {
-        line.push_str(&format!(" (exit code {code})"));
-    }
-    line
-}
-
-/// Errors of the service manager (Microsoft, "System Error Codes", 5 and 1051 to 1073) with what to do.
-fn refused(what: &str, error: &windows_service::Error) -> Failure {
-    let (why, hint) = match raw_code(error) {
-        Some(5) => {
-            ("access is denied".to_owned(), "use a prompt that was opened with 'Run as administrator'")
-        }
-        Some(1053) => {
-            ("it did not answer in time".to_owned(), "read its log; seaworthyd run shows errors here")
-        }
-        Some(1056) => ("it already runs".to_owned(), "seaworthyd stop ends it"),
-        Some(1058) => ("it is disabled".to_owned(), "enable it: sc config seaworthyd start= demand"),
-        Some(1060) => ("it is not installed".to_owned(), "seaworthyd install"),
-        Some(1061) => ("it is busy with another change".to_owned(), "try again in a moment"),
-        Some(1062) => ("it does not run".to_owned(), "seaworthyd start"),
-        Some(1072) => ("it is being removed".to_owned(), "close the Services window and try again"),
-        Some(1073) => ("it is already installed".to_owned(), "seaworthyd uninstall removes it"),
-        Some(code) => (format!("system error {code}"), "net helpmsg CODE explains the number"),
-        None => (error.to_string(), "check the paths given to install"),
-    };
-    Failure::new(Cause::ServiceManager, format!("cannot {what}: {why}"), hint)
-}
-
-fn raw_code(error: &windows_service::Error) -> Option<i32> {
-    match error {
-        windows_service::Error::Winapi(error) => error.raw_os_error(),
-        _ => None,
-    }
-}
-
-/// Whether `services.exe` started this program; it outlives every service, so a parent that is gone was another.
-fn parent_is_service_manager() -> io::Result<bool> {
-    // SAFETY: takes two numbers.
-    let snapshot = unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0) };
-    if snapshot == INVALID_HANDLE_VALUE {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the handle was just opened for us, and nobody else closes it.
-    let snapshot = unsafe { OwnedHandle::from_raw_handle(snapshot) };
-    let mut entry = PROCESSENTRY32W { dwSize: size_of::<PROCESSENTRY32W>() as u32, ..Default::default() };
-    let mut processes = Vec::new();
-    // SAFETY: the snapshot is open; `entry` is writable and says its own size.
-    let mut more = unsafe { Process32FirstW(snapshot.as_raw_handle(), &raw mut entry) };
-    while more != 0 {
-        let length = entry.szExeFile.iter().position(|unit| *unit == 0).unwrap_or(entry.szExeFile.len());
-        let name = String::from_utf16_lossy(&entry.szExeFile[..length]);
-        processes.push((entry.th32ProcessID, entry.th32ParentProcessID, name));
-        // SAFETY: as above.
-        more = unsafe { Process32NextW(snapshot.as_raw_handle(), &raw mut entry) };
-    }
-    let parent = processes.iter().find(|process| process.0 == std::process::id()).map(|process| process.1);
-    Ok(processes.iter().any(|(id, _, name)| Some(*id) == parent && name.eq_ignore_ascii_case("services.exe")))
+fn milliseconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
