@@ -67,7 +67,7 @@ struct State {
     size: usize,
     /// Records that found no room since the sink was last told.
     lost: u64,
-    /// Records that found no room since the sink last failed.
+    /// Records that found no room since the present failure began.
     lost_in_failure: u64,
     has_thread: bool,
     closing: bool,
@@ -175,6 +175,9 @@ impl Inner {
                 return false;
             }
             failures = failures.saturating_add(1);
+            if failures == 1 {
+                self.lock().lost_in_failure = 0;
+            }
             if failures == WORTH_TELLING {
                 let error = ("error", Value::Text(error.to_string()));
                 tell(Event::LogSinkFailed, "a sink of the log takes no records", error);

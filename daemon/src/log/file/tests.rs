@@ -158,6 +158,20 @@ fn what_others_do_to_the_file_loses_nothing() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_file_that_someone_else_has_put_there_is_used_and_not_rotated() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (path, moved) = (folder.path().join("log"), folder.path().join("moved"));
+    let log = log_with(&path, rotation(1000, 3));
+    heartbeat(&log, 0);
+    // As logrotate does with `create`, before it tells.
+    fs::rename(&path, &moved).and_then(|()| fs::write(&path, "")).expect("moved");
+    (1..10).for_each(|index| heartbeat(&log, index));
+    assert_eq!(names(folder.path()), ["log", "moved"]);
+    assert_eq!([numbers(&moved), numbers(&path)].concat(), (0..10).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_hundred_thousand_records_survive_rotations_that_race_with_reopening() {
     const WRITERS: usize = 4;
     const EACH: usize = 25_000;
@@ -195,6 +209,17 @@ fn a_hundred_thousand_records_survive_rotations_that_race_with_reopening() {
     assert!(all.into_iter().eq(0..(WRITERS * EACH) as u64), "each record is there once");
 }
 
+/// A process that is killed when dropped, also by a test that fails.
+#[cfg(unix)]
+struct Killed(std::process::Child);
+
+#[cfg(unix)]
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().and_then(|()| self.0.wait()).expect("it is killed");
+    }
+}
+
 /// The test starts itself as the process that writes, and kills it in the middle.
 #[test]
 #[cfg(unix)]
@@ -211,12 +236,13 @@ fn a_kill_in_the_middle_of_rotations_tears_at_most_the_last_line() {
     let name = thread::current().name().expect("a test has a name").to_owned();
     for round in 0..ROUNDS {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut writer = std::process::Command::new(std::env::current_exe().expect("this program"))
+        let writer = std::process::Command::new(std::env::current_exe().expect("this program"))
             .args(["--exact", &name])
             .env(FOLDER, folder.path())
             .stdout(std::process::Stdio::null())
             .spawn()
             .expect("it starts");
+        let writer = Killed(writer);
         // Another moment each time, and in the last rounds with all places taken.
         let deadline = Instant::now() + PATIENCE;
         let place = folder.path().join(format!("log.{}", (round * 6 + 1).min(99)));
@@ -224,7 +250,7 @@ fn a_kill_in_the_middle_of_rotations_tears_at_most_the_last_line() {
             assert!(Instant::now() < deadline, "it does not rotate");
             thread::yield_now();
         }
-        writer.kill().and_then(|()| writer.wait()).expect("it is killed");
+        drop(writer);
         let mut all = BTreeSet::new();
         for name in names(folder.path()) {
             let path = folder.path().join(&name);
