@@ -12,8 +12,8 @@ use crate::failure::{Cause, Failure};
 use crate::identity::NAME;
 use crate::log::{Event, Value};
 use crate::service_manager::{
-    Definition, Error, Finding, ServiceManager, StartWhen, Status, code, command_line, findings, install,
-    pause, reload, restart, resume, start, stop,
+    Definition, Error, Finding, ServiceManager, StartWhen, Status, command_line, findings, install, pause,
+    reload, restart, resume, start, stop,
 };
 
 const DISPLAY_NAME: &str = "Seaworthy service supervisor";
@@ -200,9 +200,5 @@ fn no_path(why: &str) -> Failure {
 
 fn failure(error: Error) -> Failure {
     let cause = if matches!(error, Error::Invalid(_)) { Cause::Usage } else { Cause::ServiceManager };
-    let hint = match error.code() {
-        Some(code::SERVICE_SPECIFIC_ERROR) => "read its log",
-        _ => error.hint(),
-    };
-    Failure::new(cause, error.to_string(), hint)
+    Failure::new(cause, error.to_string(), error.hint())
 }
