@@ -6,6 +6,8 @@
 )]
 
 use std::ffi::{OsStr, OsString};
+#[cfg(unix)]
+use std::path::Path;
 use std::path::PathBuf;
 
 use crate::config::Config;
@@ -15,6 +17,7 @@ use crate::doctor;
 use crate::failure::{Cause, Failure};
 use crate::identity::{Identity, NAME};
 use crate::os;
+use crate::start_when::StartWhen;
 use crate::state::Control;
 use crate::worker;
 
@@ -34,6 +37,7 @@ usage:
 the running daemon, or one of its workloads:
   seaworthyd status                     tell what runs, since when, and what comes next
   seaworthyd start | stop | restart | pause | resume | reload [WORKLOAD]
+      --config FILE      what a daemon is started with (Linux without systemd)
       --socket PATH      where the daemon listens, if not where --config FILE or the system says
       --format json      answer in JSON
 
@@ -123,18 +127,6 @@ pub(crate) struct Install {
     pub(crate) account: Option<String>,
     /// Services that must run before it.
     pub(crate) dependencies: Vec<String>,
-}
-
-/// When the Windows service starts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum StartWhen {
-    /// With the system.
-    #[default]
-    Automatic,
-    /// With the system, after the automatic ones.
-    Delayed,
-    /// When somebody starts it.
-    Demand,
 }
 
 /// Reads the arguments after the program's name.
@@ -305,12 +297,16 @@ pub(crate) fn perform(command: Command) -> Result<(), Failure> {
 
 fn ask(request: &Request, at: &Place, json: bool) -> Result<(), Failure> {
     let answer = match request {
-        Request::Control { control, workload: None } => os::control_service(*control),
+        Request::Control { control, workload: None } => os::control_service(*control, at),
         _ => None,
     };
     let answer = match answer {
         Some(answer) => answer?,
-        None => client::ask(&at.path()?, request)?,
+        None => client::ask(&at.path()?, request).map_err(|failure| match os::absence() {
+            // The service manager knows more of a daemon that does not run.
+            Some(absence) if failure.code() == Cause::NotRunning as u8 => absence,
+            _ => failure,
+        })?,
     };
     if json {
         println!("{}", serde_json::to_string(&answer).expect("strings, numbers and words always serialise"));
@@ -334,7 +330,14 @@ fn ask(request: &Request, at: &Place, json: bool) -> Result<(), Failure> {
 }
 
 impl Place {
-    fn path(&self) -> Result<PathBuf, Failure> {
+    /// The configuration that a daemon is started with.
+    #[cfg(unix)]
+    pub(crate) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    /// Where the daemon listens.
+    pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
         if let Some(path) = &self.socket {
             return Ok(path.clone());
         }

@@ -2,8 +2,6 @@
 
 use serde::Serialize;
 
-use crate::metrics::Build;
-
 /// The program's name, also its service name.
 pub(crate) const NAME: &str = "seaworthyd";
 
@@ -54,14 +52,8 @@ impl Identity {
         &self.version
     }
 
-    /// For the metric that says which build runs.
-    pub(crate) fn labels(&self) -> Build {
-        Build {
-            version: self.version.clone(),
-            commit: self.commit.clone(),
-            target: self.target.clone(),
-            build: self.build.clone().unwrap_or_default(),
-        }
+    pub(crate) fn target(&self) -> &str {
+        &self.target
     }
 
     pub(crate) fn build(&self) -> Option<&str> {

@@ -23,6 +23,7 @@ mod privileges;
 mod probe;
 #[cfg(any(windows, test))]
 mod service_manager;
+mod start_when;
 pub mod state;
 mod supervisor;
 mod vital;

@@ -14,7 +14,7 @@ use crate::failure::{Cause, Failure};
 use crate::guardian::{Host, REOPEN, Word};
 use crate::identity::{Identity, NAME};
 use crate::log::{Event, Log, Value};
-use crate::metrics::{Exporter, Metrics};
+use crate::metrics::{Build, Exporter, Metrics};
 use crate::os;
 use crate::state::{Control, State};
 use crate::supervisor::{Message, Shared, Supervisor};
@@ -60,7 +60,7 @@ fn supervise(start: Start, guardian: &Guardian) -> Result<(), Failure> {
         log.write(Event::WorkerCrashed, &crash, &[]);
     }
     let state_directory = config.state_directory();
-    let metrics = Arc::new(Metrics::new(Identity::of_this_program().labels(), state_directory.clone()));
+    let metrics = Arc::new(Metrics::new(labels(&Identity::of_this_program()), state_directory.clone()));
     metrics.set_workloads(config.workloads.iter().map(Workload::name));
     log.count_in(&metrics);
     let exporter = Arc::new(Exporter::with_log(Arc::clone(&metrics), state_directory.as_deref(), &log));
@@ -86,6 +86,16 @@ fn supervise(start: Start, guardian: &Guardian) -> Result<(), Failure> {
         Supervisor::new(config, start.config, Shared { log, sender, metrics, vital }, inbox, &mut host).run();
     clients.wait();
     ended
+}
+
+/// For the metric that says which build runs.
+fn labels(identity: &Identity) -> Build {
+    Build {
+        version: identity.version().to_owned(),
+        commit: identity.commit().to_owned(),
+        target: identity.target().to_owned(),
+        build: identity.build().unwrap_or_default().to_owned(),
+    }
 }
 
 fn listen(input: impl BufRead, sender: &Sender<Message>) {

@@ -15,9 +15,12 @@ const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
 pub(crate) fn check() {
     let path = Path::new(r"\\.\pipe\seaworthyd-test");
     assert_eq!(connect(path).expect_err("nobody listens").kind(), ErrorKind::NotFound);
-    assert_eq!(Listener::bind(Path::new("seaworthyd")).expect_err("no pipe").kind(), ErrorKind::InvalidInput);
-    let listener = Arc::new(Listener::bind(path).expect("bound"));
-    assert_eq!(Listener::bind(path).expect_err("bound already").kind(), ErrorKind::PermissionDenied);
+    assert_eq!(
+        Listener::bind(Path::new("seaworthyd"), None).expect_err("no pipe").kind(),
+        ErrorKind::InvalidInput
+    );
+    let listener = Arc::new(Listener::bind(path, None).expect("bound"));
+    assert_eq!(Listener::bind(path, None).expect_err("bound already").kind(), ErrorKind::PermissionDenied);
     println!("one listener");
 
     // Far more than the pipe's own buffers, there and back.
@@ -25,10 +28,9 @@ pub(crate) fn check() {
         let listener = Arc::clone(&listener);
         thread::spawn(move || {
             let mut stream = listener.accept().expect("a client");
-            let peer = stream.peer().description;
+            let peer = stream.peer().expect("a client").description;
             assert_eq!(peer, format!("pid {} ({})", std::process::id(), own_sid().expect("a SID")));
-            stream.set_read_timeout(PATIENCE).expect("set");
-            stream.set_write_timeout(PATIENCE).expect("set");
+            stream.set_timeout(PATIENCE).expect("set");
             let mut bytes = vec![0; 100_000];
             stream.read_exact(&mut bytes).expect("read");
             stream.write_all(&bytes).expect("written");
@@ -46,9 +48,8 @@ pub(crate) fn check() {
     // A client that says nothing, and one that does not read.
     let _silent = connect(path).expect("connected");
     let mut stream = listener.accept().expect("a client");
-    stream.set_read_timeout(Some(Duration::from_millis(200))).expect("set");
+    stream.set_timeout(Some(Duration::from_millis(200))).expect("set");
     assert_eq!(stream.read(&mut [0; 10]).expect_err("silence").kind(), ErrorKind::TimedOut);
-    stream.set_write_timeout(Some(Duration::from_millis(200))).expect("set");
     let flood = vec![0; 10_000_000];
     assert_eq!(stream.write_all(&flood).expect_err("nobody reads").kind(), ErrorKind::TimedOut);
     drop(stream);
@@ -64,7 +65,7 @@ pub(crate) fn check() {
             let mut served = 0;
             while served < 20 {
                 let Ok(mut stream) = listener.accept() else { continue };
-                stream.set_read_timeout(PATIENCE).expect("set");
+                stream.set_timeout(PATIENCE).expect("set");
                 let mut byte = [0];
                 if stream.read(&mut byte).is_ok_and(|length| length == 1) {
                     stream.write_all(&byte).expect("written");

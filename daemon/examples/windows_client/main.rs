@@ -1,6 +1,11 @@
 //! What `tests/windows.rs` runs in Wine beside the daemon: a client of the service manager on bare system calls, and
 //! the daemon's own Windows files where the program does not reach them.
-#![allow(dead_code, unused_imports, reason = "it takes in whole files of the daemon and uses parts of them")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "it takes in whole files of the daemon and uses parts of them"
+)]
 #![expect(clippy::print_stdout, reason = "its answers are read by the test")]
 
 #[cfg(windows)]
@@ -10,8 +15,13 @@ mod channel;
 #[cfg(windows)]
 mod console;
 #[cfg(windows)]
+#[path = "../../src/doctor.rs"]
+mod doctor;
+#[cfg(windows)]
 #[path = "../../src/event_text.rs"]
 mod event_text;
+#[cfg(windows)]
+mod guardian;
 #[cfg(windows)]
 #[path = "../../src/identity.rs"]
 mod identity;
@@ -24,6 +34,9 @@ mod os;
 mod service_manager;
 #[cfg(windows)]
 mod settings;
+#[cfg(windows)]
+#[path = "../../src/start_when.rs"]
+mod start_when;
 #[cfg(windows)]
 #[path = "../../src/state.rs"]
 mod state;

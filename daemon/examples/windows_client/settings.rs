@@ -6,9 +6,8 @@ use std::ffi::c_void;
 use std::time::Duration;
 
 use crate::os::service_manager::{WindowsServiceManager, read_info, with_info};
-use crate::service_manager::{
-    Definition, Error, RecoveryAction, ServiceManager, Setting, SidType, StartWhen, install,
-};
+use crate::service_manager::{Definition, Error, RecoveryAction, ServiceManager, Setting, SidType, install};
+use crate::start_when::StartWhen;
 
 /// Prints the name of each check that passed.
 pub(crate) fn check() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub(crate) use crate::command_line::StartWhen;
+use crate::start_when::StartWhen;
 
 /// `dwStartType` ([MS-SCMR] 2.2.15). Drivers have two more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,7 +29,7 @@ use std::time::Duration;
 pub(crate) use access::{AccessEntry, Descriptor, Place, writers};
 pub(crate) use command_line::command_line;
 pub(crate) use commands::{pause, reload, restart, resume, start, stop};
-pub(crate) use definition::{Config, Definition, RecoveryAction, Setting, SidType, StartType, StartWhen};
+pub(crate) use definition::{Config, Definition, RecoveryAction, Setting, SidType, StartType};
 pub(crate) use doctor::findings;
 pub(crate) use error::{Error, code};
 pub(crate) use install::install;

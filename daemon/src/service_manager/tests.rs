@@ -4,6 +4,7 @@ use super::definition::DEFAULT_RECOVERY;
 use super::fake::{Fake, Program};
 use super::request::{CONTINUE, INTERROGATE, PARAMCHANGE, PAUSE, PRESHUTDOWN, SHUTDOWN, STOP};
 use super::*;
+use crate::start_when::StartWhen;
 
 const NAME: &str = "seaworthyd";
 

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::identity::NAME;
 
 /// Where the unit is installed, by README.md.
-const UNIT: &str = "/etc/systemd/system/seaworthyd.service";
+pub(super) const UNIT: &str = "/etc/systemd/system/seaworthyd.service";
 /// Where its configuration is, by the unit.
 const CONFIG: &str = "/etc/seaworthyd/seaworthyd.toml";
 /// What systemd calls "exposure" in tenths; more than this is more than the unit that comes with the program has.

@@ -25,9 +25,10 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use crate::command_line::{Daemonize, Manage};
+use crate::command_line::{Daemonize, Manage, Place};
 use crate::config::Config;
-use crate::control::protocol::Answer;
+use crate::control::client;
+use crate::control::protocol::{Answer, Outcome, Request};
 use crate::failure::{Cause, Failure};
 use crate::guardian::{Host, Notice, guard};
 use crate::identity::NAME;
@@ -89,6 +90,11 @@ impl Host for Launcher {
     }
 }
 
+/// Why no daemon answers, where somebody knows.
+pub(crate) fn absence() -> Option<Failure> {
+    None
+}
+
 /// Where a service logs: where it was configured to, since systemd reads standard error.
 pub(crate) fn service_log(settings: LogSettings) -> Result<Log, Failure> {
     Log::open(NAME, &settings)
@@ -119,15 +125,34 @@ pub(crate) fn manage(what: Manage) -> Result<String, Failure> {
     Err(Failure::new(Cause::Usage, message, hint))
 }
 
-/// The service's own controls that do not go to the running daemon.
-pub(crate) fn control_service(control: Control) -> Option<Result<Answer, Failure>> {
+/// The service's own controls that do not go to the running daemon: a daemon of the old kind is started, unless systemd
+/// has one of its own.
+pub(crate) fn control_service(control: Control, at: &Place) -> Option<Result<Answer, Failure>> {
     let hint = match control {
-        Control::Start => "systemctl start seaworthyd, or: seaworthyd run --daemonize",
+        Control::Start => "systemctl start seaworthyd",
         Control::Restart => "systemctl restart seaworthyd",
         _ => return None,
     };
-    let message = format!("{} is not done here: systemd manages {NAME} on this system", control.name());
-    Some(Err(Failure::new(Cause::Usage, message, hint)))
+    if Path::new("/run/systemd/system").exists() && Path::new(doctor::UNIT).exists() {
+        let message = format!("{} is not done here: systemd manages {NAME} on this system", control.name());
+        return Some(Err(Failure::new(Cause::Usage, message, hint)));
+    }
+    Some(start(control, at))
+}
+
+fn start(control: Control, at: &Place) -> Result<Answer, Failure> {
+    let socket = at.path()?;
+    match client::ask(&socket, &Request::Status {}) {
+        Ok(Answer::Status { status }) if control == Control::Start => {
+            return Ok(Answer::Done { outcome: Outcome::Already, state: status.state });
+        }
+        Ok(_) => {
+            client::ask(&socket, &Request::Control { control: Control::Stop, workload: None })?;
+        }
+        Err(_) => {}
+    }
+    process::launch_daemon(at.config())?;
+    Ok(Answer::Done { outcome: Outcome::Changed, state: State::Running })
 }
 
 fn forward_signals(sender: Sender<Notice>) -> Result<(), Failure> {

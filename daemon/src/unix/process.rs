@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
@@ -11,6 +12,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use super::tree::{Ended, Hunt};
 use super::{children, marker, privileges, tree};
 use crate::config::ReloadSignal;
+use crate::failure::{Cause, Failure};
 use crate::launch::Launch;
 use crate::log::{Event, Log, Value};
 
@@ -27,6 +29,26 @@ pub(crate) fn spawn_worker(args: &[OsString]) -> io::Result<Child> {
         command.env_remove(variable);
     }
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
+}
+
+/// Starts this program as a daemon of the old kind, and waits until it is ready; why not is on standard error.
+pub(crate) fn launch_daemon(config: Option<&Path>) -> Result<(), Failure> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(crate::identity::NAME).args(["run", "--daemonize"]);
+    if let Some(config) = config {
+        command.arg("--config").arg(config);
+    }
+    let status = command.stdin(Stdio::null()).status().map_err(|error| {
+        Failure::new(
+            Cause::System,
+            format!("cannot start the daemon: {error}"),
+            "raise the limit of processes",
+        )
+    })?;
+    match status.code().and_then(|code| u8::try_from(code).ok()) {
+        Some(0) => Ok(()),
+        code => Err(Failure::told(code.unwrap_or(Cause::System as u8), String::new())),
+    }
 }
 
 /// A workload's process, leader of a process group of its own.

@@ -10,7 +10,7 @@ use windows_sys::Win32::System::EventLog::{DeregisterEventSource, RegisterEventS
 use super::wide::{check, wide};
 use crate::event_text::strings;
 use crate::identity::NAME;
-use crate::log::{Event, Level, Record, Sink, Value};
+use crate::log::{Event, Level, Value};
 
 /// The event source of this program. What it reports has its text from the program's own message table.
 #[derive(Debug)]
@@ -50,20 +50,6 @@ impl EventLog {
                 ptr::null(),
             )
         })
-    }
-}
-
-impl Sink for EventLog {
-    fn name(&self) -> &'static str {
-        "event-log"
-    }
-
-    fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
-        // What workloads print would fill it; the file has that.
-        if record.event == Event::WorkloadOutput {
-            return Ok(());
-        }
-        self.report(record.event, record.message, record.fields)
     }
 }
 

@@ -6,7 +6,7 @@ use super::access::{self, Judgement};
 use super::event_log::EventLog;
 use super::event_source;
 use super::service_manager::WindowsServiceManager;
-use crate::command_line::{Install, Manage};
+use crate::command_line::{Install, Manage, Place};
 use crate::config::Config;
 use crate::control::protocol::{Answer, Outcome};
 use crate::doctor::Finding;
@@ -14,9 +14,10 @@ use crate::failure::{Cause, Failure};
 use crate::identity::NAME;
 use crate::log::{Event, Value};
 use crate::service_manager::{
-    Definition, Error, ServiceManager, ServiceState, StartWhen, Status, code, command_line, findings,
-    install, pause, restart, resume, start, stop,
+    Definition, Error, ServiceManager, ServiceState, Status, command_line, findings, install, pause, restart,
+    resume, start, stop,
 };
+use crate::start_when::StartWhen;
 use crate::state::{Control, State};
 
 const DISPLAY_NAME: &str = "Seaworthy service supervisor";
@@ -31,7 +32,7 @@ pub(crate) fn manage(what: Manage) -> Result<String, Failure> {
 }
 
 /// Does what is asked of the service as a whole, and waits until it is done.
-pub(crate) fn control_service(control: Control) -> Option<Result<Answer, Failure>> {
+pub(crate) fn control_service(control: Control, _at: &Place) -> Option<Result<Answer, Failure>> {
     let command: fn(&dyn ServiceManager, &str) -> Result<Status, Error> = match control {
         Control::Start => start,
         Control::Stop => stop,
@@ -50,6 +51,21 @@ pub(crate) fn control_service(control: Control) -> Option<Result<Answer, Failure
     };
     let before = manager.status(NAME).ok();
     Some(command(&manager, NAME).map(|status| answer(before, status)).map_err(failure))
+}
+
+/// Why no daemon answers, by the service manager; `None` if the service runs.
+pub(crate) fn absence() -> Option<Failure> {
+    let status = match WindowsServiceManager::new().status(NAME) {
+        Ok(status) => status,
+        Err(error) => return Some(failure(error)),
+    };
+    (status.state == ServiceState::Stopped).then(|| {
+        Failure::new(
+            Cause::NotRunning,
+            format!("{NAME} is {}", status.describe()),
+            "seaworthyd start; its log tells more",
+        )
+    })
 }
 
 fn state(state: ServiceState) -> State {
@@ -191,9 +207,5 @@ fn no_path(why: &str) -> Failure {
 
 fn failure(error: Error) -> Failure {
     let cause = if matches!(error, Error::Invalid(_)) { Cause::Usage } else { Cause::ServiceManager };
-    let hint = match error.code() {
-        Some(code::SERVICE_SPECIFIC_ERROR) => "read its log",
-        _ => error.hint(),
-    };
-    Failure::new(cause, error.to_string(), hint)
+    Failure::new(cause, error.to_string(), error.hint())
 }

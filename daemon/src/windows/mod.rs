@@ -4,6 +4,7 @@
 mod access;
 pub(crate) mod console;
 mod event_log;
+mod event_sink;
 mod event_source;
 mod manage;
 mod process;
@@ -31,7 +32,7 @@ use crate::log::{Log, LogSettings};
 use crate::state::{Control, State};
 
 use event_log::EventLog;
-pub(crate) use manage::{control_service, doctor, manage};
+pub(crate) use manage::{absence, control_service, doctor, manage};
 pub(crate) use process::{Process, spawn_worker};
 pub(crate) use service::run_as_service;
 
