@@ -42,7 +42,7 @@ pub(crate) fn stop(manager: &dyn ServiceManager, name: &str) -> Result<Status, E
             ServiceState::StopPending => return arrived(ServiceState::Stopped, settle(manager, name)?),
             // A stop overtakes any other change; one that the service does not take yet is given again.
             _ => match manager.control(name, STOP) {
-                Ok(()) => return arrived(ServiceState::Stopped, leave(manager, name, status.state)?),
+                Ok(()) => return arrived(ServiceState::Stopped, leave(manager, name, &status)?),
                 Err(error) => {
                     let races = [
                         code::SERVICE_NOT_ACTIVE,
@@ -98,7 +98,7 @@ fn change(
             return Ok(status);
         }
         match manager.control(name, control) {
-            Ok(()) => return arrived(wanted, leave(manager, name, status.state)?),
+            Ok(()) => return arrived(wanted, leave(manager, name, &status)?),
             // Another's change came between.
             Err(error) => again(manager, begin, error, &[code::SERVICE_CANNOT_ACCEPT_CONTROL])?,
         }
@@ -107,7 +107,8 @@ fn change(
 
 /// Passes on an error that is not one of `races`, or that lasts too long.
 fn again(manager: &dyn ServiceManager, begin: Duration, error: Error, races: &[u32]) -> Result<(), Error> {
-    let is_race = error.code().is_some_and(|code| races.contains(&code));
+    // A process that ends while it takes a control breaks the pipe to it: the state tells what became of it.
+    let is_race = error.code().is_some_and(|number| races.contains(&number) || number == code::BROKEN_PIPE);
     if !is_race || manager.now().saturating_sub(begin) > SHORTEST_HINT {
         return Err(error);
     }
@@ -119,16 +120,17 @@ fn arrived(wanted: ServiceState, status: Status) -> Result<Status, Error> {
     if status.state == wanted { Ok(status) } else { Err(Error::Elsewhere { wanted, status }) }
 }
 
-/// Waits until the service has left `old`, which it may still show for a moment after a control, and has settled.
-fn leave(manager: &dyn ServiceManager, name: &str, old: ServiceState) -> Result<Status, Error> {
+/// Waits until the service has left the state of `old`, which it may still show for a moment after a control, and has
+/// settled. Another process is another state: someone was fast.
+fn leave(manager: &dyn ServiceManager, name: &str, old: &Status) -> Result<Status, Error> {
     let begin = manager.now();
     loop {
         let status = manager.status(name)?;
-        if status.state != old {
+        if (status.state, status.pid) != (old.state, old.pid) {
             return settle(manager, name);
         }
         if manager.now().saturating_sub(begin) > SHORTEST_HINT {
-            return Err(Error::Stuck { state: old, seconds: SHORTEST_HINT.as_secs() });
+            return Err(Error::Stuck { state: old.state, seconds: SHORTEST_HINT.as_secs() });
         }
         manager.sleep(LOOK);
     }

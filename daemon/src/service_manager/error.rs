@@ -10,6 +10,7 @@ pub(crate) mod code {
     pub(crate) const ACCESS_DENIED: u32 = 5;
     pub(crate) const NOT_SUPPORTED: u32 = 50;
     pub(crate) const INVALID_PARAMETER: u32 = 87;
+    pub(crate) const BROKEN_PIPE: u32 = 109;
     pub(crate) const CALL_NOT_IMPLEMENTED: u32 = 120;
     pub(crate) const INVALID_NAME: u32 = 123;
     pub(crate) const INVALID_LEVEL: u32 = 124;

@@ -28,6 +28,8 @@ pub(crate) struct Program {
     pub(crate) hangs_in: Option<ServiceState>,
     /// What it takes in a state.
     pub(crate) accepts: fn(ServiceState) -> u32,
+    /// It ends while it takes a control.
+    pub(crate) dies_of_controls: bool,
     /// System and own exit code with which its start fails.
     pub(crate) start_fails: Option<(u32, u32)>,
 }
@@ -35,14 +37,14 @@ pub(crate) struct Program {
 impl Default for Program {
     fn default() -> Self {
         let all = |state: ServiceState| super::accepted(state) | if state.is_pending() { 0 } else { 0x8 };
-        let (hangs_in, start_fails) = (None, None);
         Self {
             is_there: true,
             connects: true,
             change: Duration::from_secs(2),
-            hangs_in,
+            hangs_in: None,
             accepts: all,
-            start_fails,
+            dies_of_controls: false,
+            start_fails: None,
         }
     }
 }

@@ -151,6 +151,18 @@ fn starts_that_fail_are_told_apart() {
     assert_eq!(number(start(&Fake::default(), NAME)), 1060);
 }
 
+/// The pipe breaks; what became of the service is asked again.
+#[test]
+fn a_service_that_dies_of_a_control_is_looked_at_again() {
+    let fake = installed();
+    fake.set(NAME, &Setting::Recovery { reset: Duration::ZERO, actions: Vec::new() }).unwrap();
+    fake.program(NAME, Program { dies_of_controls: true, ..Program::default() });
+    start(&fake, NAME).unwrap();
+    assert_eq!(stop(&fake, NAME).unwrap().exit_code, 1067);
+    start(&fake, NAME).unwrap();
+    assert_eq!(number(pause(&fake, NAME)), 1062);
+}
+
 #[test]
 fn a_name_is_used_once_and_until_nobody_holds_it() {
     let fake = installed();

@@ -201,6 +201,10 @@ impl Inner {
         if control == STOP && self.services.values().filter(needed).any(depends) {
             return Err(code::DEPENDENT_SERVICES_RUNNING);
         }
+        if self.service(name)?.program.dies_of_controls {
+            self.ended(name, code::PROCESS_ABORTED, 0, true);
+            return Err(code::BROKEN_PIPE);
+        }
         self.deliver(name, control);
         Ok(())
     }
