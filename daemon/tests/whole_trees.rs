@@ -237,7 +237,7 @@ fn a_fork_storm_ends() {
     // through `/proc` more slowly than the workloads, which are not emulated, fork.
     let (lines, pause) = if is_emulated() { (3, 0.1) } else { (20, 0.002) };
     let script = format!(
-        "tell()\ndef storm():\n    while True:\n        if os.fork():\n            os._exit(0)\n        os.setsid()\n        \
+        "tell()\nend = time.time() + 120\ndef storm():\n    while time.time() < end:\n        if os.fork():\n            os._exit(0)\n        os.setsid()\n        \
          time.sleep({pause})\nfor line in range({lines}):\n    flee(storm)\nos.write(1, b'%d\\n' % os.getpid())\n\
          signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(1000)\n"
     );

@@ -131,8 +131,11 @@ fn open_nursery(log: &Log) -> Nursery {
             let _ = sender.send(child);
         }
     });
+    let log = log.clone();
     // Without it dead orphans stay in the process table until a workload with orphans ends.
-    let _ = thread::Builder::new().name("reaper".into()).stack_size(STACK).spawn(|| {
+    let _ = thread::Builder::new().name("reaper".into()).stack_size(STACK).spawn(move || {
+        // Once more, at leisure: what forks all the time can be missed.
+        sweep(&log);
         let Ok(mut signals) = Signals::new([SIGCHLD]) else { return };
         for _ in signals.forever() {
             thread::sleep(REAP_DELAY);
