@@ -192,6 +192,7 @@ fn a_wiped_environment_does_not_hide() {
     let mut daemon = Daemon::run(folder.path(), &workload("wipes", script));
     let pid = daemon.wait_for_pids(1)[0];
     daemon.wait_for_event("workload-exited");
+    assert_eq!(daemon.is_subreaper(), !is_emulated(), "an emulator cannot, and the log says so");
     if daemon.is_subreaper() {
         assert!(!is_alive(pid));
     } else {
