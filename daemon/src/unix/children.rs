@@ -134,9 +134,10 @@ fn open_nursery(log: &Log) -> Nursery {
     let log = log.clone();
     // Without it dead orphans stay in the process table until a workload with orphans ends.
     let _ = thread::Builder::new().name("reaper".into()).stack_size(STACK).spawn(move || {
-        // Once more, at leisure: what forks all the time can be missed.
-        sweep(&log);
         let Ok(mut signals) = Signals::new([SIGCHLD]) else { return };
+        // Once more, at leisure: what forks all the time can be missed.
+        thread::sleep(REAP_DELAY);
+        sweep(&log);
         for _ in signals.forever() {
             thread::sleep(REAP_DELAY);
             reap_orphans();
