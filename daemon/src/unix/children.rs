@@ -131,9 +131,13 @@ fn open_nursery(log: &Log) -> Nursery {
             let _ = sender.send(child);
         }
     });
+    let log = log.clone();
     // Without it dead orphans stay in the process table until a workload with orphans ends.
-    let _ = thread::Builder::new().name("reaper".into()).stack_size(STACK).spawn(|| {
+    let _ = thread::Builder::new().name("reaper".into()).stack_size(STACK).spawn(move || {
         let Ok(mut signals) = Signals::new([SIGCHLD]) else { return };
+        // Once more, at leisure: what forks all the time can be missed.
+        thread::sleep(REAP_DELAY);
+        sweep(&log);
         for _ in signals.forever() {
             thread::sleep(REAP_DELAY);
             reap_orphans();

@@ -1,5 +1,13 @@
 //! Becoming a daemon the old way (daemon(7), "SysV daemons"), for systems without systemd. The launcher stays until the
 //! daemon says that it is ready, so that its exit status is true.
+//!
+//! What the daemon has in the end: a session without terminal that it does not lead, umask 027, `/` as its folder,
+//! `/dev/null` for its streams (so it needs a log file), no other descriptor than the lock's, no supplementary group if it
+//! was started by root, default signals, and of the environment `PATH`, `LANG`, `LC_*`, `TZ`, `HOME`, `USER`, `LOGNAME`.
+//!
+//! Exit status of the launcher: 0 only once the daemon is ready; 3 for an unknown user or group; 1 for a held lock, a
+//! pid file that cannot be written, a user that cannot be changed to, or a daemon that ended before it was ready; else
+//! the code of the failure that the daemon reports. The message is on its standard error.
 #![expect(unsafe_code, reason = "fork, and what a process inherits, have no safe interface")]
 
 use std::fs::{File, OpenOptions};
@@ -51,8 +59,8 @@ impl Readiness {
     }
 }
 
-/// Returns in the daemon; the launcher exits in here, with the daemon's outcome. To be called before any thread is started
-/// and any file is opened: other descriptors are closed, whoever they belong to.
+/// Returns in the daemon; the launcher exits in here, with the daemon's outcome. To be called before any thread is started,
+/// any workload and any file: other descriptors are closed, whoever they belong to, and the pid is another afterwards.
 pub(crate) fn daemonize(options: &Options) -> Result<Readiness, Failure> {
     let identity =
         Identity::named(options.user.as_deref(), options.group.as_deref(), &[]).map_err(|error| {

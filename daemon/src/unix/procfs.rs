@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 
 /// More of an environment is not searched. Bytes; Linux allows a quarter of the stack limit.
-const LONGEST_ENVIRONMENT: u64 = 4 << 20;
+const LONGEST_ENVIRONMENT: usize = 4 << 20;
 
 /// Most fit. Bytes.
 const TYPICAL_ENVIRONMENT: usize = 16 * 1024;
@@ -76,9 +76,17 @@ pub(super) fn pids(highest_first: bool) -> Vec<i32> {
 
 /// The value of `name` in the environment that the process was started with; `None` also when it may not be read.
 pub(super) fn environment_value(pid: i32, name: &str) -> Option<String> {
-    let mut environment = Vec::with_capacity(TYPICAL_ENVIRONMENT);
-    let file = File::open(format!("/proc/{pid}/environ")).ok()?;
-    file.take(LONGEST_ENVIRONMENT).read_to_end(&mut environment).ok()?;
+    let mut file = File::open(format!("/proc/{pid}/environ")).ok()?;
+    let (mut environment, mut length) = (vec![0; TYPICAL_ENVIRONMENT], 0);
+    // A short read is the end: asking again would be a third of the cost, and every process is asked at each start.
+    loop {
+        length += file.read(&mut environment[length..]).ok()?;
+        if length < environment.len() || length >= LONGEST_ENVIRONMENT {
+            break;
+        }
+        environment.resize(length * 2, 0);
+    }
+    environment.truncate(length);
     let mut variables = environment.split(|byte| *byte == 0);
     let value = variables.find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
     Some(String::from_utf8_lossy(value).into_owned())
@@ -124,6 +132,25 @@ mod tests {
         let stat = |threads| format!("7 (a) Z 1 2 3 0 -1 4 0 0 0 0 0 0 0 0 20 0 {threads} 0 600 0 0\n");
         assert!(!Entry::parse(7, stat(1).as_bytes()).expect("fields").is_alive());
         assert!(Entry::parse(7, stat(2).as_bytes()).expect("fields").is_alive());
+    }
+
+    #[test]
+    fn a_value_is_found_behind_a_long_environment() {
+        let long = "x".repeat(3 * TYPICAL_ENVIRONMENT);
+        #[expect(clippy::disallowed_methods, reason = "a process that is none of ours")]
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .env_clear()
+            .envs([("A", long.as_str()), ("WANTED_NOT", "no"), ("Z_WANTED", "no"), ("WANTED", "a=b")])
+            .spawn()
+            .expect("sleep runs");
+        let pid = i32::try_from(child.id()).expect("a pid");
+        assert_eq!(environment_value(pid, "WANTED").as_deref(), Some("a=b"));
+        assert_eq!(environment_value(pid, "A").map(|value| value.len()), Some(long.len()));
+        assert_eq!(environment_value(pid, "WANT"), None);
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+        assert_eq!(environment_value(pid, "WANTED"), None);
     }
 
     #[test]

@@ -13,9 +13,9 @@ use crate::log::{Event, Log, Value};
 /// A daemon that still runs keeps its workloads, and another pid namespace (a container) is left alone: whether its
 /// daemon runs cannot be told by pid from here.
 pub(super) fn sweep(log: &Log) {
-    // The common case, at the start of every daemon: one look, at nothing but the marks.
+    // The common case, at the start of every daemon: one look at nothing but the marks.
     let is_dead = |pid| marker::carried_by(pid).is_some_and(|mark| marker::is_of_dead_instance(&mark));
-    if !procfs::pids(false).into_iter().any(is_dead) {
+    if !procfs::pids(true).into_iter().any(is_dead) {
         return;
     }
     let own = ancestors_and_self();

@@ -13,6 +13,8 @@ use super::procfs::{self, Entry};
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How many times in a row nothing may be found while something on the system moves, before it is believed.
 const QUIET_LOOKS: u32 = 20;
+/// How many times is looked for processes that are only to be asked something.
+const LOOKS: u32 = 4;
 /// How long the killed processes may take to be gone, before they are looked for again.
 const DEATH: Duration = Duration::from_millis(50);
 
@@ -80,7 +82,11 @@ impl Hunt<'_> {
     pub(super) fn for_each(&self, action: impl Fn(&Entry)) {
         let (mut known, mut dead) = (BTreeMap::new(), BTreeSet::new());
         // A child can have a lower number than its parent, and is then only found when looking again.
-        while self.look(&procfs::pids(false), &mut known, &mut dead, |_| true).0 {}
+        for _ in 0..LOOKS {
+            if !self.look(&procfs::pids(false), &mut known, &mut dead, |_| true).0 {
+                break;
+            }
+        }
         known.values().for_each(action);
     }
 
