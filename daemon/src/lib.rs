@@ -9,6 +9,7 @@ mod config;
 mod failure;
 mod identity;
 mod log;
+pub mod queue;
 mod state;
 mod supervisor;
 
