@@ -34,8 +34,16 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    pub(super) fn new(most: u32) -> Self {
-        Self { most: most as usize, ..Self::default() }
+    /// Remembers all that are done, until [`Keys::bound`].
+    pub(super) fn new() -> Self {
+        Self { most: usize::MAX, ..Self::default() }
+    }
+
+    /// From now on, the keys of only so many done tasks are remembered; first those of the latest tasks.
+    pub(super) fn bound(&mut self, most: u32) {
+        self.most = most as usize;
+        self.remembered.make_contiguous().sort_unstable_by_key(|(_, id)| *id);
+        self.trim();
     }
 
     pub(super) fn fingerprint(&self, key: &str) -> Fingerprint {
@@ -63,12 +71,16 @@ impl Keys {
         let Some(owner) = self.owners.get(&hash).filter(|owner| owner.id == id) else { return };
         self.bytes += record_bytes(owner.length);
         self.remembered.push_back((hash, id));
-        if self.remembered.len() > self.most
-            && let Some((hash, id)) = self.remembered.pop_front()
-            && let Some(owner) = self.owners.get(&hash).filter(|owner| owner.id == id)
-        {
-            self.bytes -= record_bytes(owner.length);
-            self.forget(hash, id);
+        self.trim();
+    }
+
+    fn trim(&mut self) {
+        while self.remembered.len() > self.most {
+            let Some((hash, id)) = self.remembered.pop_front() else { return };
+            if let Some(owner) = self.owners.get(&hash).filter(|owner| owner.id == id) {
+                self.bytes -= record_bytes(owner.length);
+                self.forget(hash, id);
+            }
         }
         if self.owners.capacity() > 4096 && self.owners.len() < self.owners.capacity() / 8 {
             self.owners.shrink_to(self.owners.len() * 2);

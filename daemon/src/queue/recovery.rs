@@ -83,7 +83,7 @@ pub(super) fn recover(
         appended: 0,
         reader: None,
     };
-    let index = Index::new(Keys::new(limits.remembered_keys));
+    let index = Index::new(Keys::new());
     let recovery = Recovery::default();
     let mut reading =
         Reading { index, late: BTreeMap::new(), next_id: 1, limits, orders, now_ms, log, recovery, files };
@@ -330,6 +330,7 @@ impl Reading<'_> {
     fn finish(mut self) -> Recovered {
         self.index.merge(self.late);
         self.index.recount();
+        self.index.keys.bound(self.limits.remembered_keys);
         let excess = self.index.dead.len().saturating_sub(self.limits.max_dead as usize);
         let evicted: Vec<u64> = self.index.dead.keys().copied().take(excess).collect();
         for &id in &evicted {

@@ -1,6 +1,6 @@
 //! Random operations, reopenings among them, on the store and on a model that is too simple to be wrong.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,9 @@ struct Task {
     deadline: Option<u64>,
     body: Vec<u8>,
     failures: u8,
+    /// At most, once it was hurried: that is forgotten by a restart.
     steps: u8,
+    hurried: bool,
     waits: Waits,
     bytes: u64,
     made_up_key: Option<String>,
@@ -37,14 +39,17 @@ struct Model {
     tasks: BTreeMap<u64, Task>,
     /// Each order key's tasks that are not dead, the one whose turn it is first.
     chains: BTreeMap<String, Vec<u64>>,
-    done_keys: VecDeque<(String, u64)>,
+    /// All that were ever done.
+    history: BTreeMap<u64, String>,
+    /// Of those that must be remembered: how many were done, or may come first, since.
+    remembered: BTreeMap<u64, usize>,
     last_id: u64,
 }
 
 impl Model {
     fn owner(&self, key: &str) -> Option<u64> {
         let live = self.tasks.iter().find(|(_, task)| task.key.as_deref() == Some(key)).map(|(id, _)| *id);
-        live.or_else(|| self.done_keys.iter().find(|(done, _)| done == key).map(|(_, id)| *id))
+        live.or_else(|| self.remembered.keys().find(|id| self.history[id] == key).copied())
     }
 
     fn bytes(&self) -> u64 {
@@ -120,7 +125,7 @@ impl Model {
         (total <= self.limits.max_bytes && count <= self.limits.max_tasks as usize).then_some(dropped)
     }
 
-    fn reopen(&mut self, now: u64) {
+    fn reopen(&mut self) {
         for task in self.tasks.values_mut() {
             match task.waits {
                 Waits::Flight => (task.waits, task.failures) = (Waits::Ready, task.failures + 1),
@@ -133,10 +138,13 @@ impl Model {
             for id in chain.iter().skip(1) {
                 let task = self.tasks.get_mut(id).expect("a task");
                 assert_eq!(task.order.as_ref(), Some(order));
-                task.waits = Waits::Ready;
+                (task.waits, task.hurried) = (Waits::Ready, true);
             }
         }
-        let _ = now;
+        // What was forgotten may be remembered again, and then the latest tasks come first.
+        let history = &self.history;
+        self.remembered.iter_mut().for_each(|(id, rank)| *rank = history.range(id + 1..).count());
+        self.remembered.retain(|_, rank| *rank < self.limits.remembered_keys as usize);
     }
 }
 
@@ -194,6 +202,12 @@ impl Pair {
             assert_eq!((pushed.id, pushed.is_repeat), (first, true));
             return;
         }
+        if let Ok(pushed) = &pushed
+            && pushed.is_repeat
+        {
+            assert_eq!(self.model.history.get(&pushed.id), key.as_ref(), "it never had that key");
+            return;
+        }
         let id = self.model.last_id + 1;
         let key_length = key.as_ref().map_or(17 + id.to_string().len(), String::len);
         let bytes = 16 + 28 - 1 + 1 + order.as_ref().map_or(0, String::len) as u64 + key_length as u64 + length;
@@ -211,8 +225,8 @@ impl Pair {
         if let Some(order) = &order {
             self.model.chains.entry(order.clone()).or_default().push(pushed.id);
         }
-        let (failures, steps, waits, made_up_key) = (0, 0, Waits::Ready, None);
-        let task = Task { order, key, deadline, body, failures, steps, waits, bytes, made_up_key };
+        let (failures, steps, hurried, waits, made_up_key) = (0, 0, false, Waits::Ready, None);
+        let task = Task { order, key, deadline, body, failures, steps, hurried, waits, bytes, made_up_key };
         self.model.tasks.insert(pushed.id, task);
     }
 
@@ -262,10 +276,10 @@ impl Pair {
         let Some(id) = self.pick(&Waits::Flight) else { return };
         self.queue().done(id).expect("in flight");
         if let Some(key) = self.model.remove(id).key {
-            self.model.done_keys.push_back((key, id));
-            if self.model.done_keys.len() > self.model.limits.remembered_keys as usize {
-                self.model.done_keys.pop_front();
-            }
+            self.model.remembered.values_mut().for_each(|rank| *rank += 1);
+            self.model.remembered.insert(id, 0);
+            self.model.history.insert(id, key);
+            self.model.remembered.retain(|_, rank| *rank < self.model.limits.remembered_keys as usize);
         }
     }
 
@@ -277,7 +291,7 @@ impl Pair {
         let (clock, most, limits) = (self.clock, self.model.limits.max_attempts, self.model.limits.clone());
         let task = self.model.tasks.get_mut(&id).expect("a task");
         task.failures += u8::from(failed);
-        task.steps += 1;
+        task.steps = task.steps.saturating_add(1);
         match retried {
             Retried::Dead(death) => {
                 assert!(failed && task.failures >= most);
@@ -288,7 +302,8 @@ impl Pair {
                 let longest = limits.pause(task.steps, u32::MAX).as_millis() as u64;
                 let cap = task.deadline.map_or(longest, |deadline| deadline.saturating_sub(clock).min(longest));
                 let pause = pause.as_millis() as u64;
-                assert!(pause <= cap && (pause >= longest * 3 / 4 || pause == cap), "{pause} of {longest}, {cap}");
+                let least = if task.hurried { limits.pause(1, 0).as_millis() as u64 } else { longest * 3 / 4 };
+                assert!(pause <= cap && (pause >= least || pause == cap), "{pause} of {longest}, {cap}");
                 // A reopened queue may be a millisecond off.
                 task.waits = Waits::Delayed(clock + pause.saturating_sub(1), clock + pause + 1);
             }
@@ -299,7 +314,7 @@ impl Pair {
         self.queue().reconnected();
         for task in self.model.tasks.values_mut() {
             if let Waits::Delayed(..) = task.waits {
-                (task.waits, task.steps) = (Waits::Ready, 0);
+                (task.waits, task.hurried) = (Waits::Ready, true);
             }
         }
     }
@@ -338,7 +353,7 @@ impl Pair {
         let disk = self.disk.restart(Ending::Kill);
         self.queue = None;
         self.disk = disk;
-        self.model.reopen(self.clock);
+        self.model.reopen();
         // What hurried and was not taken yet waits again, as long as its record says.
         let now = self.now();
         let shared: Arc<dyn Disk> = Arc::new(self.disk.clone());
@@ -346,9 +361,8 @@ impl Pair {
         queue.reconnected();
         for task in self.model.tasks.values_mut() {
             if let Waits::Delayed(..) = task.waits {
-                task.waits = Waits::Ready;
+                (task.waits, task.hurried) = (Waits::Ready, true);
             }
-            task.steps = 0;
         }
         assert_eq!((recovery.damaged_places, &recovery.damage[..], &recovery.evicted[..]), (0, &[][..], &[][..]));
         self.queue = Some(queue);
@@ -381,7 +395,7 @@ fn run(seed: u64, steps: u64, limits: Limits) {
     let start = Instant::now();
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let (queue, _) = open(&shared, &limits, at(start, 0));
-    let model = Model { limits, tasks: BTreeMap::new(), chains: BTreeMap::new(), done_keys: VecDeque::new(), last_id: 0 };
+    let model = Model { limits, tasks: BTreeMap::new(), chains: BTreeMap::new(), history: BTreeMap::new(), remembered: BTreeMap::new(), last_id: 0 };
     let mut pair = Pair { disk, queue: Some(queue), model, random: Random::new(seed), start, clock: 0 };
     for _ in 0..steps {
         pair.step();
