@@ -61,10 +61,9 @@ impl Log {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
-    /// The oldest segment, unless it is the one that grows.
+    /// The oldest segment, unless it is the newest too: that one tells the next start which ids were used.
     pub(super) fn oldest(&self) -> Option<Segment> {
-        let oldest = *self.segments.front()?;
-        self.active.as_ref().is_none_or(|active| active.number != oldest.number).then_some(oldest)
+        if self.segments.len() > 1 { self.segments.front().copied() } else { None }
     }
 
     /// Counts a task that came to (`+1`) or left (`-1`) a segment.
@@ -105,15 +104,21 @@ impl Log {
     /// Appends records, after those of the backlog; the segment and the offset of the first. Nothing of them stays if it
     /// fails.
     pub(super) fn append(&mut self, batch: &mut Batch) -> io::Result<(u32, u32)> {
-        if !self.backlog.is_empty() {
-            let mut backlog = std::mem::take(&mut self.backlog);
-            let written = self.write(&mut backlog);
-            if let Err(error) = written {
-                self.backlog = backlog;
-                return Err(error);
-            }
-        }
+        self.append_backlog()?;
         self.write(batch)
+    }
+
+    /// Appends what the disk refused before.
+    pub(super) fn append_backlog(&mut self) -> io::Result<()> {
+        if self.backlog.is_empty() {
+            return Ok(());
+        }
+        let mut backlog = std::mem::take(&mut self.backlog);
+        let written = self.write(&mut backlog);
+        if written.is_err() {
+            self.backlog = backlog;
+        }
+        written.map(drop)
     }
 
     fn write(&mut self, batch: &mut Batch) -> io::Result<(u32, u32)> {
@@ -202,7 +207,8 @@ impl Log {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => {
                 self.segments.pop_front();
-                Ok(())
+                // Were a younger one gone for good and this one back, what it holds would be back too.
+                self.disk.sync()
             }
         }
     }

@@ -209,8 +209,12 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // What is only written would be done again after a loss of power, no worse.
-        let _ = self.lock().sync();
+        // What does not get to the disk is done again, no worse.
+        let mut inner = self.lock();
+        if !inner.log.backlog.is_empty() && (!inner.log.must_rotate(0) || inner.rotate().is_ok()) {
+            let _ = inner.log.append_backlog();
+        }
+        let _ = inner.sync();
     }
 }
 

@@ -78,7 +78,7 @@ pub(super) fn recover(
         segment_bytes: limits.segment_bytes,
         segments: Default::default(),
         active: None,
-        next_number: files.segments.last().map_or(1, |last| last.saturating_add(1)),
+        next_number: 1,
         backlog: Batch::default(),
         appended: 0,
         reader: None,
@@ -328,6 +328,7 @@ impl Reading<'_> {
     }
 
     fn finish(mut self) -> Recovered {
+        self.log.next_number = self.log.segments.back().map_or(1, |last| last.number.saturating_add(1));
         self.index.merge(self.late);
         self.index.recount();
         self.index.keys.bound(self.limits.remembered_keys);

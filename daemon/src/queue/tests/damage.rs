@@ -129,8 +129,7 @@ fn nothing_that_lies_in_the_folder_keeps_it_from_opening() {
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let (queue, recovery) = open(&shared, &small(), now);
         assert!(recovery.damaged_places > 0 && recovery.tasks <= 2);
-        let pushed = queue.push_at(&task(None, None, b"more"), now);
-        assert!(pushed.is_ok() || round % 2 == 0, "{pushed:?}");
+        queue.push_at(&task(None, None, b"more"), now).expect("room");
         drain(&queue, now);
     }
 }
@@ -159,7 +158,7 @@ fn a_task_that_rots_while_the_queue_is_open_is_dead_and_named() {
     let (queue, _) = open(&shared, &small(), now);
     let first = queue.push_at(&task(Some("order"), None, b"rots"), now).expect("room").id;
     queue.push_at(&task(Some("order"), None, b"stays"), now).expect("room");
-    disk.open(FIRST).expect("a segment").write_at(b"#", 32 + 16 + 60).expect("written");
+    disk.open(FIRST).expect("a segment").write_at(b"#", 32 + 16 + 40).expect("written");
     match queue.take(now) {
         Some(crate::queue::Taken::Dead(death)) => assert_eq!((death.id, &*death.reason), (first, "the record is damaged")),
         other => panic!("{other:?}"),

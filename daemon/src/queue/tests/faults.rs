@@ -185,12 +185,16 @@ fn no_fault_loses_what_was_acknowledged() {
 fn the_queue_goes_on_after_each_fault() {
     let start = Instant::now();
     let now = at(start, 60_000);
-    for operation in 0..400 {
+    for operation in 0.. {
         for fault in [Fault::Full(400), Fault::Fail(ErrorKind::Other, 400)] {
             let disk = Simulated::default();
             disk.plan(operation, fault);
             let mut ledger = Ledger::default();
             let Some(queue) = live(&disk, start, &mut ledger) else { continue };
+            if !disk.was_hit() {
+                assert!(operation > 200, "{operation}");
+                return;
+            }
             disk.mend();
             let pushed = queue.push_at(&task(None, None, &body(100)), now).expect("room");
             ledger.held.insert(pushed.id, 100);
