@@ -7,7 +7,6 @@ pub(crate) enum Level {
     Warning,
     Error,
     /// A privileged action that was done.
-    #[expect(dead_code, reason = "no action is audited yet")]
     AuditSuccess,
     /// A privileged action that was refused.
     #[expect(dead_code, reason = "no action is audited yet")]

@@ -13,7 +13,7 @@ use super::disk::{Disk, Folder};
 use super::index::{Entry, Index, Place};
 use super::limits::{LONGEST_KEY, Limits, WhenFull};
 use super::log::Log;
-use super::record::{Batch, HEAD, LONGEST_PREFIX, Record, Task};
+use super::record::{Batch, HEAD, IDS_END, LONGEST_PREFIX, Record, Task};
 use super::recovery::{Recovery, recover};
 use super::{Counters, Error, Kind, NewTask, Pushed, Refused};
 
@@ -240,6 +240,9 @@ impl Inner {
         now: Now,
     ) -> Result<(u64, Vec<u64>), Refused> {
         let id = self.next_id;
+        if id >= IDS_END {
+            return Err(Refused::because(&io::Error::other("no id is left for a task")));
+        }
         let order = task.order_key.as_deref().unwrap_or_default();
         let generated = format!("{:016x}-{id}", random());
         let record = Task {

@@ -24,7 +24,7 @@ pub(super) const LONGEST_PREFIX: usize = 28 + 2 * LONGEST_KEY;
 /// The longest reason that is kept. Bytes.
 pub(super) const LONGEST_REASON: usize = 200;
 /// Ids are below; a larger one is damage.
-const IDS_END: u64 = 1 << 62;
+pub(super) const IDS_END: u64 = 1 << 62;
 
 const TASK: u8 = 1;
 const STATE: u8 = 2;
@@ -107,11 +107,14 @@ impl Seal {
     /// The payload's length and checksum, if these bytes at `offset` are the head of a record.
     pub(super) fn open(self, offset: u32, bytes: &[u8]) -> Option<(u32, u32)> {
         let head: &[u8; HEAD] = bytes.first_chunk()?;
-        if head[..4] != MAGIC || self.of_head(offset, head) != u32_at(head, 12) {
-            return None;
-        }
-        Some((u32_at(head, 4), u32_at(head, 8)))
+        let is_head = head[..4] == MAGIC && are_equal(self.of_head(offset, head), u32_at(head, 12));
+        is_head.then(|| (u32_at(head, 4), u32_at(head, 8)))
     }
+}
+
+/// Whether two checksums are equal. A fuzzer would not get past them, so for it all are.
+pub(super) fn are_equal(one: u32, other: u32) -> bool {
+    one == other || cfg!(fuzzing)
 }
 
 /// The first byte of every record.

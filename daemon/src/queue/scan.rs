@@ -92,7 +92,7 @@ pub(super) fn scan(
             damaged_from.get_or_insert(offset);
             break;
         }
-        if reader.crc(payload..end) != crc {
+        if !record::are_equal(reader.crc(payload..end), crc) {
             damaged_from.get_or_insert(offset);
             offset = end;
             continue;
