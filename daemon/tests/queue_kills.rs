@@ -19,7 +19,13 @@ const FOLDER: &str = "SEAWORTHYD_KILLS_FOLDER";
 const ROUND: &str = "SEAWORTHYD_KILLS_ROUND";
 
 fn limits() -> Limits {
-    Limits { segment_bytes: 32 << 10, max_body_bytes: 8 << 10, max_attempts: 255, max_tasks: 5000, ..Limits::default() }
+    Limits {
+        segment_bytes: 32 << 10,
+        max_body_bytes: 8 << 10,
+        max_attempts: 255,
+        max_tasks: 5000,
+        ..Limits::default()
+    }
 }
 
 /// The process that is killed: three threads push and one takes, and each tells what it was promised in a line of its own.
@@ -63,7 +69,7 @@ fn pushes_until_it_is_killed() {
         }
         for number in 0_u64.. {
             // In some lives more comes in than is done, so that there is a past to come back to.
-            if round % 3 == 0 {
+            if round.is_multiple_of(3) {
                 thread::sleep(Duration::from_millis(4));
             }
             match queue.take(Now::read()) {
@@ -166,16 +172,18 @@ fn no_acknowledged_task_is_lost_to_kills() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("it starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map(|line| line.expect("UTF-8"));
+        let mut lines =
+            BufReader::new(child.stdout.take().expect("piped")).lines().map(|line| line.expect("UTF-8"));
         let ours = ["open", "pushed", "taken", "doing", "done"];
         let is_ours = |line: &String| ours.contains(&line.split(' ').next().unwrap_or_default());
         // Some are killed while they open, most while they work: after some lines, and a moment.
         let chance = random.hash_one(round);
-        let wanted = if round % 5 == 0 { 0 } else { 1 + chance % 20 };
+        let wanted = if round.is_multiple_of(5) { 0 } else { 1 + chance % 20 };
         for _ in 0..wanted {
             let Some(line) = lines.by_ref().find(is_ours) else {
                 let mut why = String::new();
-                std::io::Read::read_to_string(&mut child.stderr.take().expect("piped"), &mut why).expect("UTF-8");
+                std::io::Read::read_to_string(&mut child.stderr.take().expect("piped"), &mut why)
+                    .expect("UTF-8");
                 panic!("it ends by itself: {why}");
             };
             ledger.line(&line);
@@ -183,10 +191,16 @@ fn no_acknowledged_task_is_lost_to_kills() {
         thread::sleep(Duration::from_micros(chance / 64 % if wanted == 0 { 15_000 } else { 3000 }));
         child.kill().expect("it runs");
         let status = child.wait().expect("it ends");
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "it ended by itself: {status}");
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            Some(9),
+            "it ended by itself: {status}"
+        );
         for line in lines.filter(is_ours) {
             // The last may be cut.
-            if line.split(' ').count() >= if line.starts_with("pushed") || line.starts_with("taken") { 3 } else { 2 } {
+            if line.split(' ').count()
+                >= if line.starts_with("pushed") || line.starts_with("taken") { 3 } else { 2 }
+            {
                 ledger.line(&line);
             }
         }

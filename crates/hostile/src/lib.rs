@@ -117,7 +117,8 @@ fn queued(bytes: &[u8]) {
     let folder = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() };
     let folder = folder.expect("a temporary folder");
     std::fs::write(folder.path().join("0000000001.segment"), bytes).expect("a segment");
-    let limits = || QueueLimits { segment_bytes: 64 << 10, max_body_bytes: 4 << 10, ..QueueLimits::default() };
+    let limits =
+        || QueueLimits { segment_bytes: 64 << 10, max_body_bytes: 4 << 10, ..QueueLimits::default() };
     let (queue, recovery) = Queue::open(folder.path(), limits()).expect("damage is no error");
     let held = queue.depth() + queue.dead().len();
     assert_eq!(held, recovery.tasks + recovery.dead);

@@ -44,12 +44,15 @@ impl Inner {
         let before = self.log.appended;
         let file = self.log.open(oldest.number)?;
         let seal = Seal { salt: self.log.salt, segment: oldest.number };
-        let mut copy = Copy { batch: Batch::default(), moves: Vec::new(), moved: Vec::new(), has_written: false };
+        let mut copy =
+            Copy { batch: Batch::default(), moves: Vec::new(), moved: Vec::new(), has_written: false };
         let mut result = Ok(());
         scan(Arc::clone(&file), seal, &mut |offset, length, record| {
             if result.is_ok() {
                 let place = Place { segment: oldest.number, offset, length };
-                result = self.keep(&mut copy, place, record, &|payload| file.read_at(payload, u64::from(offset) + HEAD as u64));
+                result = self.keep(&mut copy, place, record, &|payload| {
+                    file.read_at(payload, u64::from(offset) + HEAD as u64)
+                });
             }
         })?;
         result?;
@@ -80,7 +83,8 @@ impl Inner {
                 Some(entry) if entry.place == place => {
                     let mut payload = vec![0; place.length as usize - HEAD];
                     read(&mut payload)?;
-                    if !matches!(record::parse(&payload), Some((Record::Task(read), _)) if read.id == task.id) {
+                    if !matches!(record::parse(&payload), Some((Record::Task(read), _)) if read.id == task.id)
+                    {
                         return Err(io::ErrorKind::InvalidData.into());
                     }
                     copy.batch.add_payload(&payload);
@@ -88,12 +92,18 @@ impl Inner {
                     self.add_state(&mut copy.batch, entry);
                 }
                 Some(_) => {}
-                None => self.keep_key(&mut copy.batch, task.id, if task.generated_key { "" } else { task.key }),
+                None => {
+                    self.keep_key(&mut copy.batch, task.id, if task.generated_key { "" } else { task.key })
+                }
             },
             Record::Key { id, key } => self.keep_key(&mut copy.batch, id, key),
             _ => {}
         }
-        if copy.batch.len() > PORTION.min(self.limits.segment_bytes as usize / 2) { self.flush(copy) } else { Ok(()) }
+        if copy.batch.len() > PORTION.min(self.limits.segment_bytes as usize / 2) {
+            self.flush(copy)
+        } else {
+            Ok(())
+        }
     }
 
     fn keep_key(&self, batch: &mut Batch, id: u64, key: &str) {
@@ -113,7 +123,8 @@ impl Inner {
         } else {
             0
         };
-        let state = record::State { id, failures, steps: entry.steps, due_ms, lifted: entry.lifted, revived: false };
+        let state =
+            record::State { id, failures, steps: entry.steps, due_ms, lifted: entry.lifted, revived: false };
         if failures > 0 || entry.steps > 0 || entry.lifted {
             batch.add(Record::State(state), &[]);
         }

@@ -50,7 +50,7 @@ impl Folder {
                 _ => Error::Io { path, source },
             }
         };
-        std::fs::create_dir_all(path).map_err(failed(path))?;
+        make_private(path).map_err(failed(path))?;
         let lock_path = path.join("lock");
         let mut options = OpenOptions::new();
         let lock = options.write(true).create(true).truncate(false).open(&lock_path).map_err(failed(path))?;
@@ -62,9 +62,19 @@ impl Folder {
     }
 }
 
+/// Bodies are nobody else's business.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
+}
+
 impl Disk for Folder {
     fn list(&self) -> io::Result<Vec<String>> {
-        std::fs::read_dir(&self.path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+        std::fs::read_dir(&self.path)?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect()
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {

@@ -34,7 +34,11 @@ impl fmt::Display for Error {
             }
             Self::Limits(why) => write!(out, "queue: {why}"),
             Self::Io { path, source } => {
-                write!(out, "queue {}: {source}; see that the daemon's user may read and write it", path.display())
+                write!(
+                    out,
+                    "queue {}: {source}; see that the daemon's user may read and write it",
+                    path.display()
+                )
             }
         }
     }
@@ -75,7 +79,10 @@ impl Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full => write!(out, "the queue is full; raise max_bytes or max_tasks, or choose when_full = \"drop-oldest\""),
+            Self::Full => write!(
+                out,
+                "the queue is full; raise max_bytes or max_tasks, or choose when_full = \"drop-oldest\""
+            ),
             Self::DiskFull => write!(out, "the queue's disk is full; free space there"),
             Self::TooLong(what, most) => write!(out, "the {what} is longer than {most} bytes; shorten it"),
             Self::Io(_, why) => write!(out, "the queue cannot be written: {why}; look at the disk"),
@@ -103,7 +110,9 @@ impl fmt::Display for TaskError {
         match self {
             Self::NotTaken(id) => write!(out, "task {id} is not in flight; take it first"),
             Self::NotDead(id) => write!(out, "task {id} is not dead; list the dead tasks"),
-            Self::NotWritten(error) => write!(out, "the queue cannot be written now: {error}; look at the disk"),
+            Self::NotWritten(error) => {
+                write!(out, "the queue cannot be written now: {error}; look at the disk")
+            }
         }
     }
 }

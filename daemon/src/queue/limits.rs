@@ -80,7 +80,12 @@ impl Limits {
             ("first_pause_ms", self.first_pause_ms, 1, 3_600_000),
             ("longest_pause_ms", self.longest_pause_ms, self.first_pause_ms, 86_400_000),
             ("segment_bytes", self.segment_bytes.into(), 4 << 10, 64 << 20),
-            ("max_body_bytes", self.max_body_bytes.into(), 1, u64::from(self.segment_bytes.saturating_sub(OVERHEAD))),
+            (
+                "max_body_bytes",
+                self.max_body_bytes.into(),
+                1,
+                u64::from(self.segment_bytes.saturating_sub(OVERHEAD)),
+            ),
         ];
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {

@@ -341,7 +341,9 @@ impl Inner {
 
     /// Brings all that was written to the disk, while nobody else does.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        let Some(file) = self.log.active.as_ref().map(|active| Arc::clone(&active.file)) else { return Ok(()) };
+        let Some(file) = self.log.active.as_ref().map(|active| Arc::clone(&active.file)) else {
+            return Ok(());
+        };
         let synced = file.sync();
         match &synced {
             Ok(()) => self.publish(u64::MAX),

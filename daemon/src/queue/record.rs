@@ -46,13 +46,25 @@ pub(super) enum Record<'a> {
     /// A task's attempts changed.
     State(State),
     /// A task is done; its idempotency key is remembered.
-    Done { id: u64 },
+    Done {
+        id: u64,
+    },
     /// A task was dropped or discarded, or its push failed; its idempotency key is forgotten.
-    Gone { id: u64 },
+    Gone {
+        id: u64,
+    },
     /// A task is dead, since this many milliseconds after 1970.
-    Dead { id: u64, at_ms: u64, failures: u8, reason: &'a str },
+    Dead {
+        id: u64,
+        at_ms: u64,
+        failures: u8,
+        reason: &'a str,
+    },
     /// The idempotency key of a task that is done and no longer in the log.
-    Key { id: u64, key: &'a str },
+    Key {
+        id: u64,
+        key: &'a str,
+    },
 }
 
 /// A task, without its body.
@@ -170,7 +182,7 @@ impl Batch {
                 put(out, TASK, task.id);
                 out.extend_from_slice(&task.pushed_ms.to_le_bytes());
                 out.extend_from_slice(&task.deadline_ms.to_le_bytes());
-                out.push(u8::from(task.is_command) * COMMAND | u8::from(task.generated_key) * GENERATED);
+                out.push((u8::from(task.is_command) * COMMAND) | (u8::from(task.generated_key) * GENERATED));
                 text(out, task.order);
                 text(out, task.key);
                 out.extend_from_slice(body);
@@ -179,7 +191,7 @@ impl Batch {
                 put(out, STATE, state.id);
                 out.extend_from_slice(&[state.failures, state.steps]);
                 out.extend_from_slice(&state.due_ms.to_le_bytes());
-                out.push(u8::from(state.lifted) * LIFTED | u8::from(state.revived) * REVIVED);
+                out.push((u8::from(state.lifted) * LIFTED) | (u8::from(state.revived) * REVIVED));
             }
             Record::Done { id } => put(out, DONE, id),
             Record::Gone { id } => put(out, GONE, id),

@@ -183,14 +183,22 @@ impl Reading<'_> {
     }
 
     /// Copies damaged places beside; whether all that follows the last record of the last segment is gone.
-    fn set_aside(&mut self, number: u32, file: &Arc<dyn DiskFile>, length: u64, is_last: bool, found: &Scan) -> bool {
+    fn set_aside(
+        &mut self,
+        number: u32,
+        file: &Arc<dyn DiskFile>,
+        length: u64,
+        is_last: bool,
+        found: &Scan,
+    ) -> bool {
         self.recovery.damaged_places += found.damaged_places;
         let mut is_whole = true;
         for place in &found.damage {
             let is_tail = place.end == length && (is_last || length <= HEADER as u64);
             let name = format!("damaged-{number:010}-{:010}-{}", place.start, place.end - place.start);
             let is_known = self.files.set_aside.get(&name) == Some(&(place.end - place.start));
-            let set_aside = (is_known || self.copy(file, place.clone(), &name).is_ok()).then_some(name);
+            let set_aside =
+                (is_known || self.copy(file, place.clone(), &name, is_tail).is_ok()).then_some(name);
             if is_tail {
                 is_whole = set_aside.is_some() && (place.start == 0 || file.set_len(place.start).is_ok());
             }
@@ -207,7 +215,13 @@ impl Reading<'_> {
         is_whole
     }
 
-    fn copy(&mut self, file: &Arc<dyn DiskFile>, place: Range<u64>, name: &str) -> io::Result<()> {
+    fn copy(
+        &mut self,
+        file: &Arc<dyn DiskFile>,
+        place: Range<u64>,
+        name: &str,
+        must_last: bool,
+    ) -> io::Result<()> {
         let length = place.end - place.start;
         if self.files.set_aside.values().sum::<u64>() + length > MOST_SET_ASIDE {
             return Err(io::ErrorKind::StorageFull.into());
@@ -225,7 +239,8 @@ impl Reading<'_> {
                 copy.write_at(&part, at - place.start)?;
                 at += part.len() as u64;
             }
-            copy.sync()
+            // What stays where it is too needs no haste.
+            if must_last { copy.sync().and_then(|()| self.log.disk.sync()) } else { Ok(()) }
         })();
         match copied {
             Ok(()) => drop(self.files.set_aside.insert(name.to_owned(), length)),

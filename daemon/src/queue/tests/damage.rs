@@ -79,7 +79,10 @@ fn a_flipped_bit_costs_the_record_that_it_hits() {
         let damage = &recovery.damage[0];
         let start = hit.map_or(0, |hit| if hit == 0 { 32 } else { ends[hit - 1] });
         let end = hit.map_or(32, |hit| ends[hit]);
-        assert_eq!((damage.segment.as_str(), damage.offset, damage.bytes), (FIRST, start as u64, (end - start) as u64));
+        assert_eq!(
+            (damage.segment.as_str(), damage.offset, damage.bytes),
+            (FIRST, start as u64, (end - start) as u64)
+        );
         let kept = damage.set_aside.as_ref().expect("set aside");
         let (_, copy) = disk.files().into_iter().find(|(name, _)| name == kept).expect("a copy");
         assert_eq!(copy, bytes[start..end], "bit {bit}");
@@ -160,7 +163,9 @@ fn a_task_that_rots_while_the_queue_is_open_is_dead_and_named() {
     queue.push_at(&task(Some("order"), None, b"stays"), now).expect("room");
     disk.open(FIRST).expect("a segment").write_at(b"#", 32 + 16 + 40).expect("written");
     match queue.take(now) {
-        Some(crate::queue::Taken::Dead(death)) => assert_eq!((death.id, &*death.reason), (first, "the record is damaged")),
+        Some(crate::queue::Taken::Dead(death)) => {
+            assert_eq!((death.id, &*death.reason), (first, "the record is damaged"))
+        }
         other => panic!("{other:?}"),
     }
     assert_eq!(super::take(&queue, now).expect("the next").body, b"stays");

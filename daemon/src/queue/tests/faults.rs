@@ -41,7 +41,8 @@ fn order(number: u64) -> Option<String> {
 fn live(disk: &Simulated, start: Instant, ledger: &mut Ledger) -> Option<Queue> {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let now = at(start, 0);
-    let Ok((queue, _)) = Queue::open_on(shared, Limits { max_tasks: 1000, max_attempts: 2, ..small() }, now) else {
+    let Ok((queue, _)) = Queue::open_on(shared, Limits { max_tasks: 1000, max_attempts: 2, ..small() }, now)
+    else {
         assert!(disk.was_hit(), "it opens");
         return None;
     };
@@ -126,7 +127,11 @@ fn check(disk: &Simulated, start: Instant, ledger: &Ledger, ending: Ending, what
         assert!(seen.insert(lease.id), "{what}: {} twice", lease.id);
         let number = u64::from_le_bytes(*lease.body.first_chunk().expect("a number"));
         assert_eq!(lease.body, body(number), "{what}");
-        assert_eq!((lease.order_key.clone(), lease.idempotency_key), (order(number), format!("key{number}")), "{what}");
+        assert_eq!(
+            (lease.order_key.clone(), lease.idempotency_key),
+            (order(number), format!("key{number}")),
+            "{what}"
+        );
         if ledger.held.contains_key(&lease.id) {
             assert_eq!(ledger.held[&lease.id], number, "{what}");
         } else {
@@ -160,7 +165,10 @@ fn no_fault_loses_what_was_acknowledged() {
     let mut ledger = Ledger::default();
     let queue = live(&disk, start, &mut ledger).expect("it opens");
     let figures = queue.figures(at(start, 0));
-    assert!(figures.segments > 2 && disk.files()[0].0 > "0000000002".to_owned(), "segments were made and removed");
+    assert!(
+        figures.segments > 2 && *disk.files()[0].0 > *"0000000002",
+        "segments were made and removed"
+    );
     drop(queue);
     let operations = disk.operations();
     assert!(operations > 200, "{operations}");
@@ -173,7 +181,13 @@ fn no_fault_loses_what_was_acknowledged() {
             let what = format!("operation {operation}, {fault:?}");
             check(&disk, start, &ledger, Ending::Kill, &what);
             for seed in 0..3 {
-                check(&disk, start, &ledger, Ending::PowerLoss(operation * 3 + seed), &format!("{what}, power {seed}"));
+                check(
+                    &disk,
+                    start,
+                    &ledger,
+                    Ending::PowerLoss(operation * 3 + seed),
+                    &format!("{what}, power {seed}"),
+                );
             }
             drop(queue);
         }

@@ -59,7 +59,11 @@ mod mounted {
 
     #[expect(clippy::disallowed_methods, reason = "mount has no other door without unsafe code")]
     fn mount(arguments: &[&str], path: &Path) {
-        let output = std::process::Command::new("mount").args(arguments).arg(path).output().expect("Debian's package mount");
+        let output = std::process::Command::new("mount")
+            .args(arguments)
+            .arg(path)
+            .output()
+            .expect("Debian's package mount");
         assert!(output.status.success(), "run as root: {}", String::from_utf8_lossy(&output.stderr));
     }
 
@@ -85,7 +89,13 @@ mod mounted {
     fn a_full_disk_keeps_what_it_has_and_recovers() {
         let folder = folder();
         let mounted = Mounted::new(folder.path(), "size=1m");
-        let limits = Limits { max_bytes: 64 << 20, max_tasks: 100_000, max_body_bytes: 50_000, segment_bytes: 128 << 10, ..small() };
+        let limits = Limits {
+            max_bytes: 64 << 20,
+            max_tasks: 100_000,
+            max_body_bytes: 50_000,
+            segment_bytes: 128 << 10,
+            ..small()
+        };
         let (queue, _) = Queue::open(&mounted.0, limits.clone()).expect("opens");
         let mut random = Random::new(5);
         let mut bodies = Vec::new();

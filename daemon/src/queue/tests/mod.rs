@@ -57,7 +57,10 @@ fn open(disk: &Arc<dyn Disk>, limits: &Limits, now: Now) -> (Queue, Recovery) {
 /// Clocks that stand still.
 fn at(start: Instant, ms: u64) -> Now {
     let passed = Duration::from_millis(ms);
-    Now { monotonic: start + passed, wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000) + passed }
+    Now {
+        monotonic: start + passed,
+        wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000) + passed,
+    }
 }
 
 fn task(order: Option<&str>, key: Option<&str>, body: &[u8]) -> NewTask {

@@ -210,7 +210,8 @@ impl Pair {
         }
         let id = self.model.last_id + 1;
         let key_length = key.as_ref().map_or(17 + id.to_string().len(), String::len);
-        let bytes = 16 + 28 - 1 + 1 + order.as_ref().map_or(0, String::len) as u64 + key_length as u64 + length;
+        let bytes =
+            16 + 28 - 1 + 1 + order.as_ref().map_or(0, String::len) as u64 + key_length as u64 + length;
         let Some(dropped) = self.model.giving_way(bytes) else {
             assert_eq!(pushed, Err(Refused::Full));
             return;
@@ -300,9 +301,11 @@ impl Pair {
             Retried::In(pause) => {
                 assert!(!failed || task.failures < most);
                 let longest = limits.pause(task.steps, u32::MAX).as_millis() as u64;
-                let cap = task.deadline.map_or(longest, |deadline| deadline.saturating_sub(clock).min(longest));
+                let cap =
+                    task.deadline.map_or(longest, |deadline| deadline.saturating_sub(clock).min(longest));
                 let pause = pause.as_millis() as u64;
-                let least = if task.hurried { limits.pause(1, 0).as_millis() as u64 } else { longest * 3 / 4 };
+                let least =
+                    if task.hurried { limits.pause(1, 0).as_millis() as u64 } else { longest * 3 / 4 };
                 assert!(pause <= cap && (pause >= least || pause == cap), "{pause} of {longest}, {cap}");
                 // A reopened queue may be a millisecond off.
                 task.waits = Waits::Delayed(clock + pause.saturating_sub(1), clock + pause + 1);
@@ -364,7 +367,10 @@ impl Pair {
                 (task.waits, task.hurried) = (Waits::Ready, true);
             }
         }
-        assert_eq!((recovery.damaged_places, &recovery.damage[..], &recovery.evicted[..]), (0, &[][..], &[][..]));
+        assert_eq!(
+            (recovery.damaged_places, &recovery.damage[..], &recovery.evicted[..]),
+            (0, &[][..], &[][..])
+        );
         self.queue = Some(queue);
     }
 
@@ -395,7 +401,14 @@ fn run(seed: u64, steps: u64, limits: Limits) {
     let start = Instant::now();
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let (queue, _) = open(&shared, &limits, at(start, 0));
-    let model = Model { limits, tasks: BTreeMap::new(), chains: BTreeMap::new(), history: BTreeMap::new(), remembered: BTreeMap::new(), last_id: 0 };
+    let model = Model {
+        limits,
+        tasks: BTreeMap::new(),
+        chains: BTreeMap::new(),
+        history: BTreeMap::new(),
+        remembered: BTreeMap::new(),
+        last_id: 0,
+    };
     let mut pair = Pair { disk, queue: Some(queue), model, random: Random::new(seed), start, clock: 0 };
     for _ in 0..steps {
         pair.step();
@@ -407,6 +420,16 @@ fn the_store_does_what_the_model_does() {
     for seed in 1..40 {
         run(seed, 1500, small());
         run(seed, 1500, Limits { when_full: WhenFull::DropOldest, max_tasks: 12, ..small() });
-        run(seed, 800, Limits { max_bytes: 65536, when_full: WhenFull::DropOldest, max_tasks: 1000, max_dead: 0, ..small() });
+        run(
+            seed,
+            800,
+            Limits {
+                max_bytes: 65536,
+                when_full: WhenFull::DropOldest,
+                max_tasks: 1000,
+                max_dead: 0,
+                ..small()
+            },
+        );
     }
 }

@@ -82,8 +82,7 @@ impl Simulated {
     pub(super) fn with(files: &[(&str, &[u8])]) -> Self {
         let disk = Self::default();
         for (name, bytes) in files {
-            let node =
-                Node { bytes: bytes.to_vec(), durable: bytes.to_vec(), unsynced: Vec::new() };
+            let node = Node { bytes: bytes.to_vec(), durable: bytes.to_vec(), unsynced: Vec::new() };
             let node = Arc::new(Mutex::new(node));
             let mut state = disk.0.lock().expect("lock");
             state.names.insert((*name).to_owned(), Arc::clone(&node));
@@ -124,7 +123,11 @@ impl Simulated {
 
     pub(super) fn files(&self) -> Vec<(String, Vec<u8>)> {
         let state = self.0.lock().expect("lock");
-        state.names.iter().map(|(name, node)| (name.clone(), node.lock().expect("lock").bytes.clone())).collect()
+        state
+            .names
+            .iter()
+            .map(|(name, node)| (name.clone(), node.lock().expect("lock").bytes.clone()))
+            .collect()
     }
 
     /// The disk that the next start finds.

@@ -29,7 +29,10 @@ fn pushers_and_takers_share_it() {
                 scope.spawn(move || {
                     let push = |number| {
                         let key = format!("{pusher}-{number}");
-                        queue.push(&task(Some(&format!("order{pusher}")), Some(&key), key.as_bytes())).expect("room").id
+                        queue
+                            .push(&task(Some(&format!("order{pusher}")), Some(&key), key.as_bytes()))
+                            .expect("room")
+                            .id
                     };
                     (0..EACH).map(push).collect::<Vec<u64>>()
                 })
@@ -98,7 +101,13 @@ fn a_failed_sync_fails_all_that_wait_for_it() {
         disk.plan(operation, Fault::Fail(std::io::ErrorKind::Other, 500));
         let acknowledged: BTreeSet<u64> = thread::scope(|scope| {
             let pushers: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| (0..8).filter_map(|_| Some(queue.push(&task(None, None, b"body")).ok()?.id)).collect::<Vec<_>>()))
+                .map(|_| {
+                    scope.spawn(|| {
+                        (0..8)
+                            .filter_map(|_| Some(queue.push(&task(None, None, b"body")).ok()?.id))
+                            .collect::<Vec<_>>()
+                    })
+                })
                 .collect();
             pushers.into_iter().flat_map(|pusher| pusher.join().expect("a pusher")).collect()
         });
