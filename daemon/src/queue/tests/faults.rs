@@ -165,10 +165,7 @@ fn no_fault_loses_what_was_acknowledged() {
     let mut ledger = Ledger::default();
     let queue = live(&disk, start, &mut ledger).expect("it opens");
     let figures = queue.figures(at(start, 0));
-    assert!(
-        figures.segments > 2 && *disk.files()[0].0 > *"0000000002",
-        "segments were made and removed"
-    );
+    assert!(figures.segments > 2 && *disk.files()[0].0 > *"0000000002", "segments were made and removed");
     drop(queue);
     let operations = disk.operations();
     assert!(operations > 200, "{operations}");

@@ -1,6 +1,6 @@
 //! Real folders: the lock, one that cannot be written, and a disk that is full.
 
-use super::{Random, drain, small, task};
+use super::{drain, small, task};
 use crate::queue::{Error, Limits, Now, Queue, Refused};
 
 fn folder() -> tempfile::TempDir {
@@ -45,6 +45,7 @@ fn what_is_too_long_is_refused() {
 mod mounted {
     use std::path::{Path, PathBuf};
 
+    use super::super::Random;
     use super::*;
 
     /// A small file system in memory, for as long as this lives. Needs root, as the tests of this package do.
