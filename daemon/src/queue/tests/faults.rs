@@ -23,6 +23,8 @@ struct Ledger {
     unacknowledged: BTreeSet<u64>,
     dead: BTreeSet<u64>,
     in_flight: Vec<u64>,
+    /// In flight until the end, so that their segments are copied.
+    stuck: Vec<u64>,
 }
 
 fn body(number: u64) -> Vec<u8> {
@@ -47,7 +49,7 @@ fn live(disk: &Simulated, start: Instant, ledger: &mut Ledger) -> Option<Queue> 
         return None;
     };
     let mut random = Random::new(7);
-    for number in 0..48 {
+    for number in 0..80 {
         let new = task(order(number).as_deref(), Some(&format!("key{number}")), &body(number));
         match queue.push_at(&new, now) {
             Ok(pushed) => assert_eq!(ledger.held.insert(pushed.id, number), None, "an id is used once"),
@@ -55,6 +57,7 @@ fn live(disk: &Simulated, start: Instant, ledger: &mut Ledger) -> Option<Queue> 
         }
         for _ in 0..random.below(3) {
             match queue.take(now) {
+                Some(Taken::Task(lease)) if lease.body[0] % 18 == 0 => ledger.stuck.push(lease.id),
                 Some(Taken::Task(lease)) => ledger.in_flight.push(lease.id),
                 Some(Taken::Dead(death)) => drop(ledger.dead.insert(death.id)),
                 Some(Taken::Unreadable { .. }) | None => {}
@@ -151,7 +154,7 @@ fn check(disk: &Simulated, start: Instant, ledger: &Ledger, ending: Ending, what
 
 fn faults() -> Vec<Fault> {
     let mut faults = Vec::new();
-    for part in [0, 1, 400, 999, 1000] {
+    for part in [0, 400, 1000] {
         faults.extend([Fault::Stop(part), Fault::Full(part), Fault::Fail(ErrorKind::Other, part)]);
     }
     faults
@@ -166,6 +169,7 @@ fn no_fault_loses_what_was_acknowledged() {
     let queue = live(&disk, start, &mut ledger).expect("it opens");
     let figures = queue.figures(at(start, 0));
     assert!(figures.segments > 2 && *disk.files()[0].0 > *"0000000002", "segments were made and removed");
+    assert!(ledger.held.contains_key(&1), "what was in the first segment was copied");
     drop(queue);
     let operations = disk.operations();
     assert!(operations > 200, "{operations}");
@@ -177,12 +181,12 @@ fn no_fault_loses_what_was_acknowledged() {
             let queue = live(&disk, start, &mut ledger);
             let what = format!("operation {operation}, {fault:?}");
             check(&disk, start, &ledger, Ending::Kill, &what);
-            for seed in 0..3 {
+            for seed in 0..2 {
                 check(
                     &disk,
                     start,
                     &ledger,
-                    Ending::PowerLoss(operation * 3 + seed),
+                    Ending::PowerLoss(operation * 2 + seed),
                     &format!("{what}, power {seed}"),
                 );
             }
@@ -209,7 +213,7 @@ fn the_queue_goes_on_after_each_fault() {
             disk.mend();
             let pushed = queue.push_at(&task(None, None, &body(100)), now).expect("room");
             ledger.held.insert(pushed.id, 100);
-            for id in std::mem::take(&mut ledger.in_flight) {
+            for id in ledger.in_flight.drain(..).chain(ledger.stuck.drain(..)) {
                 queue.retry(id, Why::Unreachable, now).expect("in flight");
             }
             for dead in queue.dead() {

@@ -289,8 +289,10 @@ impl DiskFile for Handle {
             return Err(error);
         }
         let mut node = self.node.lock().expect("lock");
-        node.durable = node.bytes.clone();
-        node.unsynced.clear();
+        // What an earlier sync failed to write is not written by this one either.
+        for change in std::mem::take(&mut node.unsynced) {
+            change.apply(&mut node.durable);
+        }
         Ok(())
     }
 }
