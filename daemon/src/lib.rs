@@ -1,6 +1,6 @@
 //! `seaworthyd`: starts workloads, restarts them when they end, and stops them whole.
 //!
-//! The portable core is [`supervisor`]; [`os`] is the thin part that differs between Linux and Windows. This library has
+//! The portable core is `supervisor`; `os` is the thin part that differs between Linux and Windows. This library has
 //! one user, the program beside it, and is one so that fuzzing and benchmarks reach its readers of untrusted bytes.
 
 mod backoff;
@@ -21,6 +21,7 @@ mod machine;
 pub mod metrics;
 mod privileges;
 mod probe;
+pub mod queue;
 #[cfg(any(windows, test))]
 mod service_manager;
 mod start_when;

@@ -4,12 +4,14 @@
 //! tried that is in `fuzz/corpus/`, a folder for each reader; see `docs/fuzzing.md`.
 
 use std::fmt::{self, Write};
+use std::path::Path;
 use std::str;
 
 use artifact::Target;
 use inputs::{Item, Limits};
 use inspect::facts::Binary;
 use reproduce::{Statement, Verdict};
+use seaworthyd::queue::{Limits as QueueLimits, NewTask, Now, Queue, Taken};
 use verify::{Date, Kind, PolicyFile, Preset, Subject};
 
 /// One reader.
@@ -39,6 +41,7 @@ pub const READERS: [Reader; 18] = [
     Reader { name: "cabinet", read: |bytes| visited("fuzz.cab", bytes) },
     Reader { name: "installer", read: |bytes| visited("fuzz.msi", bytes) },
     Reader { name: "compare", read: compared },
+    Reader { name: "queue", read: queued },
     Reader { name: "statement", read: |bytes| drop(Statement::read(bytes)) },
     Reader { name: "http", read: http },
 ];
@@ -105,6 +108,38 @@ fn compared(bytes: &[u8]) {
     let (published, rebuilt) = bytes.split_at(bytes.len() / 2);
     let compared = reproduce::compare("fuzz", published, rebuilt);
     assert_eq!(compared.verdict == Verdict::Identical, published == rebuilt, "{compared:?}");
+}
+
+/// A folder with one segment of these bytes: it opens, whatever they are, and what survives can be taken, and is not there
+/// again afterwards.
+fn queued(bytes: &[u8]) {
+    // In memory where there is such a place: a fuzzer would wear a disk down.
+    let shared = Path::new("/dev/shm");
+    let folder = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() };
+    let folder = folder.expect("a temporary folder");
+    std::fs::write(folder.path().join("0000000001.segment"), bytes).expect("a segment");
+    let limits =
+        || QueueLimits { segment_bytes: 64 << 10, max_body_bytes: 4 << 10, ..QueueLimits::default() };
+    let (queue, recovery) = Queue::open(folder.path(), limits()).expect("damage is no error");
+    let held = queue.depth() + queue.dead().len();
+    assert_eq!(held, recovery.tasks + recovery.dead);
+    queue.reconnected();
+    let now = Now::read();
+    let mut taken = 0;
+    while let Some(next) = queue.take(now) {
+        taken += 1;
+        if let Taken::Task(lease) = next {
+            queue.done(lease.id).expect("in flight");
+        }
+    }
+    assert_eq!((taken, queue.depth()), (recovery.tasks, 0), "each is handed out once");
+    let new = NewTask { body: b"new".to_vec(), ..NewTask::default() };
+    let id = queue.push(&new).expect("room").id;
+    let dead = queue.dead().len();
+    drop(queue);
+    let (queue, recovery) = Queue::open(folder.path(), limits()).expect("it opens again");
+    assert_eq!((recovery.tasks, recovery.dead), (1, dead), "what ended is back");
+    assert!(matches!(queue.take(now), Some(Taken::Task(lease)) if lease.id == id), "the new task is gone");
 }
 
 fn policy(bytes: &[u8]) {
