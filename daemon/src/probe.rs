@@ -34,6 +34,13 @@ impl Purpose {
             Self::Liveness => Label::Liveness,
         }
     }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Readiness => "readiness",
+            Self::Liveness => "liveness",
+        }
+    }
 }
 
 /// Asks for as long as it is kept.
@@ -63,7 +70,7 @@ pub(crate) fn ask(
         let mut failures = 0;
         // The first question to something that has just been started is early enough after the first pause.
         while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-            let answer = once(&probe, &launch);
+            let answer = once(&probe, &launch, purpose);
             let outcome = if answer.is_ok() { Outcome::Success } else { Outcome::Failure };
             metrics.workload_probed(&launch.name, purpose.label(), outcome);
             failures = if answer.is_ok() { 0 } else { failures + 1 };
@@ -82,10 +89,10 @@ pub(crate) fn ask(
     Ok(Asking { _end: end })
 }
 
-fn once(probe: &Probe, launch: &Launch) -> io::Result<()> {
+fn once(probe: &Probe, launch: &Launch, purpose: Purpose) -> io::Result<()> {
     let timeout = Duration::from_secs(probe.timeout_seconds);
     match (&probe.exec, &probe.tcp, &probe.http) {
-        (Some(words), _, _) => exec(words, launch, timeout),
+        (Some(words), _, _) => exec(words, launch, purpose, timeout),
         (_, Some(address), _) => connect(address, timeout).map(drop),
         (_, _, Some(url)) => match http::get(url, &[], timeout) {
             Ok(_) => Ok(()),
@@ -96,9 +103,12 @@ fn once(probe: &Probe, launch: &Launch) -> io::Result<()> {
 }
 
 /// Runs a program as the workload is run: with its privileges, in its folder.
-fn exec(words: &[String], launch: &Launch, timeout: Duration) -> io::Result<()> {
+fn exec(words: &[String], launch: &Launch, purpose: Purpose, timeout: Duration) -> io::Result<()> {
     let (command, args) = words.split_first().ok_or_else(|| io::Error::other("no program"))?;
-    let launch = Launch { command: command.into(), args: args.to_vec(), is_audited: false, ..launch.clone() };
+    // A name of its own: what the probe leaves behind is not the workload's, and the other way round.
+    let name = format!("{}/{}", launch.name, purpose.name());
+    let launch =
+        Launch { name, command: command.into(), args: args.to_vec(), is_audited: false, ..launch.clone() };
     let mut process = Process::spawn(&launch)?;
     // What it prints is nobody's; closed pipes would kill it for printing, so they are read.
     let (stdout, stderr) = process.take_output();

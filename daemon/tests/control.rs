@@ -160,6 +160,26 @@ fn what_is_not_well_is_started_again() {
 }
 
 #[test]
+fn a_probe_that_passes_harms_no_child_of_the_workload() {
+    let folder = folder();
+    let script = "trap 'exit 0' TERM; sleep 1000 & echo $!; wait; echo harmed; sleep 1000 & wait";
+    let probe =
+        "liveness = { exec = [\"/bin/sh\", \"-c\", \"sleep 1000 & exit 0\"], interval_seconds = 1 }\n";
+    let mut daemon = Daemon::run(&(workload("web", script) + probe), folder.path());
+    // What the probe leaves is ended, thrice, and each time told.
+    for _ in 0..3 {
+        loop {
+            let record = daemon.next().expect("a record");
+            assert_ne!(record["message"], "harmed");
+            if record["event"] == "tree-ended" {
+                break;
+            }
+        }
+    }
+    assert_eq!(daemon.stop().1, Some(0));
+}
+
+#[test]
 fn a_reload_touches_what_changed_and_a_bad_file_nothing() {
     let folder = folder();
     let web = workload("web", CALM);

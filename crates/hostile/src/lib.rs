@@ -24,7 +24,7 @@ pub struct Reader {
 }
 
 /// All readers.
-pub const READERS: [Reader; 18] = [
+pub const READERS: [Reader; 19] = [
     Reader { name: "inspect_elf", read: |bytes| inspected(b"\x7fELF", bytes) },
     Reader { name: "inspect_pe", read: |bytes| inspected(b"MZ", bytes) },
     Reader { name: "verify_elf", read: |bytes| verified(b"\x7fELF", bytes) },
