@@ -296,7 +296,9 @@ impl Reading<'_> {
     }
 
     fn task(&mut self, place: Place, task: super::record::Task<'_>) {
-        if let Some(entry) = self.entry(task.id) {
+        // Most tasks are the newest so far, and not looked for.
+        let is_newest = self.late.is_empty() && task.id > self.index.last_id();
+        if !is_newest && let Some(entry) = self.entry(task.id) {
             entry.place = place;
             return;
         }
