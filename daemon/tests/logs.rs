@@ -52,8 +52,9 @@ fn config(folder: &Path, script: &str) -> std::path::PathBuf {
     let path = folder.join("seaworthyd.toml");
     let done = folder.join("done").display().to_string();
     let text = format!(
-        "[[workloads]]\nname = \"web\"\nrestart = \"never\"\ncommand = \"/bin/sh\"\n\
-         args = [\"-c\", '''{script}; touch {done}; sleep 1000''']\n"
+        "control.path = {:?}\n[[workloads]]\nname = \"web\"\nrestart = \"never\"\ncommand = \"/bin/sh\"\n\
+         args = [\"-c\", '''{script}; touch {done}; sleep 1000''']\n",
+        folder.join("control.sock")
     );
     std::fs::write(&path, text).expect("written");
     path
@@ -134,11 +135,31 @@ fn under_systemd_records_reach_the_journal_once_and_with_their_fields() {
             .spawn();
         let mut daemon = Running(child.expect("nsenter of the package util-linux"));
         wait_until("the workload has printed", || folder.path().join("done").exists());
+        let sender = worker_of(daemon.0.id());
         assert_eq!(daemon.stop(), Some(0));
-        let process = format!("_PID={}", daemon.0.id());
-        // starting, ready, workload-started, -output, stopping, workload-stop-asked, workload-exited, stopped
-        let entries = journal.entries(&process, 8);
-        assert_eq!(entries.len(), 8, "nothing twice: {entries:#?}");
+        let process = format!("_PID={sender}");
+        let expected = [
+            "starting",
+            "privileges-applied",
+            "workload-started",
+            "ready",
+            "workload-output",
+            "stopping",
+            "workload-stop-asked",
+            "workload-exited",
+            "workload-stopped",
+            "stopped",
+        ];
+        let mut entries = Vec::new();
+        wait_until("the last record is in the journal", || {
+            entries = journal.entries(&process, 1);
+            entries.iter().any(|entry| event_of(entry) == "stopped")
+        });
+        let mut events: Vec<_> = entries.iter().map(event_of).collect();
+        events.sort_unstable();
+        let mut expected = expected.map(str::to_owned).to_vec();
+        expected.sort_unstable();
+        assert_eq!(events, expected, "each once: {entries:#?}");
         assert!(entries.iter().all(|entry| entry["_TRANSPORT"] == transport), "{entries:#?}");
         if transport == "journal" {
             assert!(entries.iter().all(|entry| entry["SYSLOG_IDENTIFIER"] == "seaworthyd"));
@@ -154,4 +175,25 @@ fn under_systemd_records_reach_the_journal_once_and_with_their_fields() {
             assert_eq!(serde_json::from_str::<Value>(message).expect("JSON")["event"], "starting");
         }
     }
+}
+
+/// By its field, or by the record that standard error had.
+fn event_of(entry: &Value) -> String {
+    let field = entry["SEAWORTHYD_EVENT"].as_str().map(str::to_owned);
+    field.unwrap_or_else(|| {
+        let record: Value = serde_json::from_str(entry["MESSAGE"].as_str().expect("text")).expect("JSON");
+        record["event"].as_str().expect("a name").to_owned()
+    })
+}
+
+/// The process that the guardian runs.
+fn worker_of(guardian: u32) -> u32 {
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_its = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let parent = stat.rsplit(')').next().unwrap_or_default().split_whitespace().nth(1).map(str::to_owned);
+        parent == Some(guardian.to_string())
+    };
+    pids.find(is_its).expect("a worker")
 }

@@ -73,6 +73,23 @@ impl Daemon {
         !self.records.iter().any(|record| record["event"] == "subreaper-missing")
     }
 
+    /// The process of the worker; the child is its guardian.
+    fn worker(&self) -> Pid {
+        let starting = self.records.iter().find(|record| record["event"] == "starting").expect("it started");
+        Pid::from_raw(starting["fields"]["pid"].as_i64().expect("a pid") as i32).expect("a pid")
+    }
+
+    /// Kills both, and neither has time to do anything about the other.
+    fn die(&mut self) {
+        let guardian = Pid::from_child(&self.child);
+        for (process, signal) in
+            [(guardian, Signal::STOP), (self.worker(), Signal::KILL), (guardian, Signal::KILL)]
+        {
+            rustix::process::kill_process(process, signal).expect("it runs");
+        }
+        self.child.wait().expect("it ends");
+    }
+
     fn stop(mut self) -> Vec<Value> {
         rustix::process::kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
         self.wait_for_event("stopped");
@@ -172,11 +189,10 @@ fn a_crash_ends_what_has_fled_before_the_next_start() {
     while own.len() < 3 || others.len() < 2 {
         let record = daemon.wait_for_event("workload-output");
         let pid = record["message"].as_str().expect("text").parse::<i32>().expect("a pid");
-        let set = if record["fields"]["workload"] == "crashes" { &mut own } else { &mut others };
+        let set = if record["workload"] == "crashes" { &mut own } else { &mut others };
         set.insert(pid);
     }
-    daemon
-        .wait_for(|record| record["event"] == "workload-exited" && record["fields"]["workload"] == "crashes");
+    daemon.wait_for(|record| record["event"] == "workload-exited" && record["workload"] == "crashes");
     assert!(own.iter().all(|pid| !is_alive(*pid)), "{own:?}");
     assert!(others.iter().all(|pid| is_alive(*pid)), "another workload's are not touched: {others:?}");
     daemon.stop();
@@ -281,8 +297,7 @@ fn a_killed_daemon_leaves_nothing_once_it_is_started_again() {
     let others = other.wait_for_pids(2);
     assert!(pids.iter().all(|pid| is_alive(*pid)), "a daemon that runs is left alone");
 
-    first.child.kill().expect("it runs");
-    first.child.wait().expect("it ends");
+    first.die();
     wait_until("the workload's first process ends with its daemon", || !is_alive(root));
     let fled: BTreeSet<i32> = pids.into_iter().filter(|pid| *pid != root).collect();
     assert!(fled.iter().all(|pid| is_alive(*pid)), "{fled:?}");
@@ -297,7 +312,7 @@ fn a_killed_daemon_leaves_nothing_once_it_is_started_again() {
     let swept: BTreeSet<i32> = third
         .records
         .iter()
-        .filter(|record| record["event"] == "stray-ended" && record["fields"]["workload"] == *name)
+        .filter(|record| record["event"] == "stray-ended" && record["workload"] == *name)
         .map(|record| record["fields"]["pid"].as_i64().expect("a pid") as i32)
         .collect();
     assert_eq!(swept, fled);
@@ -313,7 +328,7 @@ fn dead_orphans_do_not_pile_up() {
     let script = "for _ in range(50):\n    flee(lambda: None)\ntell()\ntime.sleep(1000)\n";
     let mut daemon = Daemon::run(folder.path(), &workload("sheds", script));
     daemon.wait_for_pids(1);
-    let me = daemon.child.id().to_string();
+    let me = daemon.worker().to_string();
     let zombies = || {
         let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
         let stats = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());

@@ -6,6 +6,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::pid_file;
 use crate::failure::{Cause, Failure};
@@ -48,6 +50,14 @@ impl Lock {
             let message = format!("cannot write lock file {}: {error}", self.path.display());
             Failure::new(Cause::System, message, "free space on its file system")
         })
+    }
+}
+
+/// Waits until nobody holds the lock at `path`, or `patience` is over: who wants it then is told who has it.
+pub(crate) fn wait_until_free(path: &Path, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    while Lock::acquire(path).is_err() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -40,6 +40,9 @@ pub(crate) use doctor::doctor;
 pub(crate) use process::{Process, spawn_worker};
 use systemd::Systemd;
 
+/// How long a daemon that has stopped may take to end.
+const UNLOCK_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Supervises until SIGTERM or SIGINT.
 pub(crate) fn run_in_foreground(config: Option<&Path>) -> Result<(), Failure> {
     let (sender, inbox) = mpsc::channel();
@@ -55,9 +58,9 @@ pub(crate) fn run_daemonized(config: Option<PathBuf>, how: Daemonize) -> Result<
         Failure::new(Cause::System, message, "give its full path")
     })?;
     let settings = config.as_ref().map_or_else(|| Ok(Config::default()), |path| Config::read(path))?.control;
-    let folder = settings.path.unwrap_or_else(socket::default_path).with_file_name(NAME);
-    let lock_file = how.lock_file.unwrap_or_else(|| folder.with_extension("lock"));
-    let pid_file = Some(how.pid_file.unwrap_or_else(|| folder.with_extension("pid")));
+    let socket = settings.path.unwrap_or_else(socket::default_path);
+    let lock_file = how.lock_file.unwrap_or_else(|| beside(&socket, "lock"));
+    let pid_file = Some(how.pid_file.unwrap_or_else(|| beside(&socket, "pid")));
     if let Some(folder) = lock_file.parent() {
         // If it cannot be made, locking the file in it says why.
         let _ = std::fs::create_dir_all(folder);
@@ -140,6 +143,11 @@ pub(crate) fn control_service(control: Control, at: &Place) -> Option<Result<Ans
     Some(start(control, at))
 }
 
+/// A file that a daemon keeps in the folder of its socket.
+fn beside(socket: &Path, extension: &str) -> PathBuf {
+    socket.with_file_name(NAME).with_extension(extension)
+}
+
 fn start(control: Control, at: &Place) -> Result<Answer, Failure> {
     let socket = at.path()?;
     match client::ask(&socket, &Request::Status {}) {
@@ -148,6 +156,8 @@ fn start(control: Control, at: &Place) -> Result<Answer, Failure> {
         }
         Ok(_) => {
             client::ask(&socket, &Request::Control { control: Control::Stop, workload: None })?;
+            // The guardian lets go of its lock a moment after the worker's answer.
+            lock::wait_until_free(&beside(&socket, "lock"), UNLOCK_PATIENCE);
         }
         Err(_) => {}
     }

@@ -159,7 +159,7 @@ fn nothing_of_the_daemon_is_inherited() {
     let run = run("", "ls /proc/$$/fd; echo $SEAWORTHYD_RUN");
     let (descriptors, marker) = run.output.trim_end().rsplit_once('\n').expect("lines");
     assert_eq!(descriptors, "0\n1\n2");
-    let name = run.audit("privileges-applied")["fields"]["workload"].clone();
+    let name = run.audit("privileges-applied")["workload"].clone();
     assert_eq!(marker, crate::os::marker::of(name.as_str().expect("text")));
     drop(open);
 }
