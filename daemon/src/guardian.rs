@@ -255,9 +255,11 @@ impl Guardian<'_> {
         })?;
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         let is_known = |code: &u8| (1..=Cause::LAST).contains(code);
-        // It said that everything is stopped, or it never began: its exit code is the daemon's.
+        // It said that everything is stopped, or the first one never began: its exit code is the daemon's. A later one may find
+        // a configuration that somebody is at work on, and is tried again.
+        let never_began = worker.last_state.is_none() && self.number == 1;
         if worker.last_state == Some(State::Stopped)
-            || (worker.last_state.is_none() && code.is_some_and(|code| is_known(&code)))
+            || (never_began && code.is_some_and(|code| is_known(&code)))
         {
             let failure = code.filter(is_known).map(|code| Failure::told(code, worker.last_words));
             self.tell(|host| host.report(State::Stopped, Duration::ZERO));

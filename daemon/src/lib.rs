@@ -39,6 +39,15 @@ mod os;
 
 use std::process::ExitCode;
 
+/// Whether `text` is a configuration that the daemon would run with; if not, why.
+///
+/// # Errors
+/// The sentence that a person would read, with line and key.
+pub fn check_configuration(text: &str) -> Result<(), String> {
+    let read = config::Config::parse(std::path::Path::new("seaworthyd.toml"), text);
+    read.map(drop).map_err(|failure| failure.to_string())
+}
+
 /// The whole program: reads the command line, does what it asks, and tells how that ended.
 pub fn main() -> ExitCode {
     #[cfg(windows)]

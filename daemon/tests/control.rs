@@ -285,6 +285,26 @@ fn the_socket_is_for_its_owner() {
 }
 
 #[test]
+fn every_status_follows_the_published_schema() {
+    let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema/seaworthyd-status.json"));
+    let schema: Value = serde_json::from_slice(&text.expect("the schema")).expect("JSON");
+    let validator = jsonschema::draft202012::new(&schema).expect("a schema");
+    let folder = folder();
+    let crashing = workload("crashes", "exit 3") + &workload("once", "exit 1") + "restart = \"never\"\n";
+    let mut daemon = Daemon::run(&(workload("web", CALM) + &crashing), folder.path());
+    daemon.wait_for("workload-failed");
+    while daemon.wait_for("workload-restart")["fields"]["short_runs"] != 4 {}
+    let status = status(folder.path());
+    let errors: Vec<_> = validator.iter_errors(&status).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?} in {status}");
+    let states: Vec<_> = (0..3).map(|index| &status["workloads"][index]["state"]).collect();
+    assert_eq!(states, ["running", "backoff", "failed"]);
+    let text = ask(folder.path(), "status").0;
+    assert!(text.contains("again in ") && text.contains("last: exit status: 3"), "{text}");
+    assert_eq!(daemon.stop().1, Some(0));
+}
+
+#[test]
 fn a_configuration_can_be_checked_without_running_it() {
     let folder = folder();
     let path = configure(folder.path(), &workload("web", CALM));

@@ -24,7 +24,7 @@ pub struct Reader {
 }
 
 /// All readers.
-pub const READERS: [Reader; 19] = [
+pub const READERS: [Reader; 21] = [
     Reader { name: "inspect_elf", read: |bytes| inspected(b"\x7fELF", bytes) },
     Reader { name: "inspect_pe", read: |bytes| inspected(b"MZ", bytes) },
     Reader { name: "verify_elf", read: |bytes| verified(b"\x7fELF", bytes) },
@@ -44,6 +44,8 @@ pub const READERS: [Reader; 19] = [
     Reader { name: "queue", read: queued },
     Reader { name: "statement", read: |bytes| drop(Statement::read(bytes)) },
     Reader { name: "http", read: http },
+    Reader { name: "control", read: controlled },
+    Reader { name: "configuration", read: configured },
 ];
 
 /// Has the reader called `name` read `bytes`.
@@ -108,6 +110,24 @@ fn compared(bytes: &[u8]) {
     let (published, rebuilt) = bytes.split_at(bytes.len() / 2);
     let compared = reproduce::compare("fuzz", published, rebuilt);
     assert_eq!(compared.verdict == Verdict::Identical, published == rebuilt, "{compared:?}");
+}
+
+/// What a client may say to the daemon, and what a client may hear.
+fn controlled(bytes: &[u8]) {
+    use seaworthyd::control::protocol::{self, Answer, Request};
+    if let Ok(request) = protocol::read::<Request>(bytes) {
+        let mut line = Vec::new();
+        protocol::write(&mut line, &request).expect("in memory");
+        assert_eq!(protocol::read::<Request>(line.as_slice()).expect("our own"), request);
+    }
+    drop(protocol::read::<Answer>(bytes));
+}
+
+/// The daemon's configuration.
+fn configured(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = seaworthyd::check_configuration(text);
+    }
 }
 
 /// A folder with one segment of these bytes: it opens, whatever they are, and what survives can be taken, and is not there

@@ -1,4 +1,4 @@
-//! What the daemon tells of itself: `seaworthyd status --format json`, whose schema is `docs/schemas/seaworthyd-status.json`.
+//! What the daemon tells of itself: `seaworthyd status --format json`, whose schema is `docs/schema/seaworthyd-status.json`.
 
 use std::fmt::Write as _;
 
@@ -14,9 +14,9 @@ pub struct Status {
     pub service: String,
     /// What the service is doing.
     pub state: State,
-    /// The process of the daemon.
+    /// The process of the worker.
     pub pid: u32,
-    /// How long the daemon has run, in milliseconds.
+    /// How long the worker has run, in milliseconds.
     pub uptime_ms: u64,
     /// Its version.
     pub version: String,
@@ -38,7 +38,7 @@ pub struct WorkloadStatus {
     pub pid: Option<u32>,
     /// How long the process has run, in milliseconds.
     pub uptime_ms: Option<u64>,
-    /// How often it was started since the daemon was.
+    /// How often it was started since the worker was.
     pub starts: u64,
     /// How many of its last runs in a row were short.
     pub short_runs: u32,

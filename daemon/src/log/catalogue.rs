@@ -33,17 +33,6 @@ catalogue! {
     WorkloadFailed = 209, "workload-failed", Error, "it does not run and will not be started again; `workload`, `last_end`";
     WorkloadStopped = 210, "workload-stopped", Info, "it does not run, as wanted; `workload`";
     WorkloadPaused = 211, "workload-paused", Info, "it runs on, and stays ended when it ends; `workload`";
-    QueueOpened = 300, "queue-opened", Info, "the queue is open; `tasks`, `dead`, `open_ms`";
-    QueueDamaged = 301, "queue-damaged", Warning, "bytes of a segment are no record; `segment`, `offset`, `bytes`, `is_tail`, `set_aside`; a tail is what a crash leaves";
-    QueueUnusable = 302, "queue-unusable", Error, "the queue cannot be opened; `error`";
-    QueueRefused = 303, "queue-refused", Warning, "a task was not taken in; `reason`";
-    QueueWriteFailed = 304, "queue-write-failed", Error, "what became of a task is not on disk yet; `task`, `error`";
-    TaskDropped = 310, "task-dropped", Warning, "a task gave way because the queue was full; `task`";
-    TaskRetry = 311, "task-retry", Info, "a task was not done and is tried again in `pause_ms`; `task`, `reason`";
-    TaskDied = 312, "task-died", Error, "a task is dead: it failed too often, or its deadline has passed; `task`, `reason`";
-    TaskUnreadable = 313, "task-unreadable", Warning, "the disk does not give a task now; it is tried again; `task`, `error`";
-    TaskReplayed = 314, "task-replayed", AuditSuccess, "a dead task is due again; `task`";
-    TaskDiscarded = 315, "task-discarded", AuditSuccess, "a dead task is no more; `task`";
     PrivilegesApplied = 400, "privileges-applied", AuditSuccess, "a workload runs with what it may do; `workload`, `pid`, `user`, `group`, `capabilities`, `no_new_privileges`, `landlock`, `seccomp`, `namespaces`";
     PrivilegesRefused = 401, "privileges-refused", AuditFailure, "a workload was not started because its privileges could not be applied; `workload`, `error`";
     PrivilegesUnsupported = 402, "privileges-unsupported", AuditFailure, "a workload runs without what the system lacks, as the configuration allows; `workload`, `pid`, `unsupported`";
