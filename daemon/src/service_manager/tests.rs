@@ -326,7 +326,8 @@ fn many_clients_at_once() {
                 for round in 0..60 {
                     let answer = commands[(client * 7 + round * 5) % 6](fake, NAME);
                     let is_fine = match &answer {
-                        Ok(_) | Err(Error::Elsewhere { .. }) => true,
+                        // The clock is everybody's: what the others sleep passes for this one, too.
+                        Ok(_) | Err(Error::Elsewhere { .. } | Error::Stuck { .. }) => true,
                         Err(error) => matches!(error.code(), Some(1052 | 1056 | 1061 | 1062)),
                     };
                     assert!(is_fine, "{answer:?}");
