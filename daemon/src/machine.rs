@@ -39,6 +39,8 @@ pub(crate) enum Input {
     Unhealthy,
     /// The process has ended.
     Exited { success: bool },
+    /// It is wanted again, though it was to go for good; a stop that is under way ends first.
+    Revived,
     /// Time has passed: due things are done.
     Time,
 }
@@ -154,6 +156,14 @@ impl Machine {
                 State::StartPending | State::Running | State::ContinuePending => {
                     self.stop(Afterwards::Recover, now)
                 }
+                _ => None,
+            },
+            Input::Revived => match self.state {
+                State::StopPending => {
+                    self.afterwards = Afterwards::StartAgain;
+                    None
+                }
+                State::Stopped => self.start(State::StartPending, now),
                 _ => None,
             },
             Input::Time => match self.deadline {
@@ -329,7 +339,7 @@ mod tests {
 
     fn inputs(machine: &Machine) -> Vec<Input> {
         let mut inputs: Vec<_> = Control::ALL.into_iter().map(Input::Control).collect();
-        inputs.extend([Input::Ready, Input::Unhealthy, Input::Time]);
+        inputs.extend([Input::Ready, Input::Unhealthy, Input::Revived, Input::Time]);
         if machine.has_process {
             inputs.extend([Input::Exited { success: true }, Input::Exited { success: false }]);
         }

@@ -209,6 +209,43 @@ fn a_reload_touches_what_changed_and_a_bad_file_nothing() {
 }
 
 #[test]
+fn what_comes_back_while_it_is_still_ending_is_started_when_it_has_ended() {
+    let folder = folder();
+    let deaf = workload("web", "trap '' TERM; while :; do sleep 1000 & wait; done") + "stop_seconds = 2\n";
+    let mut daemon = Daemon::run(&(workload("db", CALM) + &deaf), folder.path());
+    daemon.wait_for("ready");
+    let before = status(folder.path())["workloads"][1]["pid"].clone();
+    configure(folder.path(), &workload("db", CALM));
+    assert_eq!(ask(folder.path(), "reload"), done("seaworthyd is running"));
+    configure(folder.path(), &(workload("db", CALM) + &deaf));
+    assert_eq!(ask(folder.path(), "reload"), done("seaworthyd is running"));
+    let (text, code) = ask(folder.path(), "start web");
+    assert!(code == 7 && text.contains("web is stop-pending"), "{text}");
+    daemon.wait_for("workload-killed");
+    daemon.wait_for("workload-started");
+    let after = status(folder.path());
+    assert_eq!(after["workloads"].as_array().expect("a list").len(), 2, "{after}");
+    assert_eq!(after["workloads"][1]["state"], "running");
+    assert_ne!(after["workloads"][1]["pid"], before);
+    let stopped = ask(folder.path(), "stop");
+    assert_eq!(stopped, done("seaworthyd is stopped"));
+}
+
+#[test]
+fn what_is_configured_during_a_pause_starts_after_it() {
+    let folder = folder();
+    let mut daemon = Daemon::run(&workload("web", CALM), folder.path());
+    daemon.wait_for("ready");
+    assert_eq!(ask(folder.path(), "pause"), done("seaworthyd is paused"));
+    configure(folder.path(), &(workload("web", CALM) + &workload("db", CALM)));
+    assert_eq!(ask(folder.path(), "reload"), done("seaworthyd is paused"));
+    assert_eq!(status(folder.path())["workloads"][1]["state"], "stopped");
+    assert_eq!(ask(folder.path(), "resume"), done("seaworthyd is running"));
+    assert_eq!(status(folder.path())["workloads"][1]["state"], "running");
+    assert_eq!(daemon.stop().1, Some(0));
+}
+
+#[test]
 fn many_clients_at_once_get_an_answer_each() {
     let folder = folder();
     let mut daemon = Daemon::run(&workload("web", CALM), folder.path());

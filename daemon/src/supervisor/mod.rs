@@ -193,6 +193,12 @@ impl<'a> Supervisor<'a> {
             Step::To(State::ContinuePending) => {
                 self.enter(State::ContinuePending, patience);
                 self.drive_all(Control::Continue);
+                // What was configured meanwhile begins now.
+                for index in 0..self.slots.len() {
+                    if std::mem::take(&mut self.slots[index].is_awaited) {
+                        let _ = self.drive(index, Input::Control(Control::Start));
+                    }
+                }
             }
             Step::To(_) | Step::Already => {}
             Step::Stay => {

@@ -51,8 +51,16 @@ impl Supervisor<'_> {
         let names = self.slots.iter().map(|slot| slot.workload.name());
         self.shared.metrics.set_workloads(names.chain(config.workloads.iter().map(Workload::name)));
         for workload in config.workloads {
-            let same_name = |slot: &Slot| slot.workload.name() == workload.name() && !slot.is_removed;
+            let same_name = |slot: &Slot| slot.workload.name() == workload.name();
             match self.slots.iter().position(same_name) {
+                // It is still ending; two of one name would take each other's processes for their own.
+                Some(index) if self.slots[index].is_removed => {
+                    new += 1;
+                    self.slots[index].is_removed = false;
+                    self.last_run += 1;
+                    self.slots[index].reconfigure(workload, stop, self.last_run, &self.shared);
+                    let _ = self.drive(index, Input::Revived);
+                }
                 Some(index) => {
                     changed += i64::from(!self.slots[index].workload.is_same_as(&workload));
                     self.last_run += 1;
@@ -61,8 +69,11 @@ impl Supervisor<'_> {
                 None => {
                     new += 1;
                     self.slots.push(Slot::new(workload, stop));
+                    let index = self.slots.len() - 1;
                     if self.state == State::Running {
-                        let _ = self.drive(self.slots.len() - 1, Input::Control(Control::Start));
+                        let _ = self.drive(index, Input::Control(Control::Start));
+                    } else {
+                        self.slots[index].is_awaited = true;
                     }
                 }
             }

@@ -65,7 +65,8 @@ impl Supervisor<'_> {
     /// Begins a change; `None` when it is done already, else how it will have ended when the state is settled.
     fn control(&mut self, control: Control, workload: Option<&str>) -> Result<Option<Outcome>, Refused> {
         let Some(name) = workload else { return self.control_service(control) };
-        let Some(index) = self.slots.iter().position(|slot| slot.workload.name() == name) else {
+        let Some(index) = self.slots.iter().position(|slot| slot.workload.name() == name && !slot.is_removed)
+        else {
             let names: Vec<_> = self.slots.iter().map(|slot| slot.workload.name()).collect();
             let next = format!("the workloads are: {}", names.join(", "));
             return Err(Refused::new(

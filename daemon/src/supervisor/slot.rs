@@ -38,6 +38,8 @@ pub(super) struct Slot {
     pub(super) machine: Machine,
     /// It is no longer configured, and goes when its process has.
     pub(super) is_removed: bool,
+    /// It was configured while the service was paused, and starts when that is over.
+    pub(super) is_awaited: bool,
     pub(super) starts: u64,
     pub(super) last_end: Option<String>,
     run: Option<Run>,
@@ -64,8 +66,18 @@ impl Slot {
     pub(super) fn new(workload: Workload, stop: Duration) -> Self {
         let machine = Machine::new(workload.policy(stop), Instant::now());
         let output = CaptureOptions::new(workload.output());
-        let (is_removed, starts, last_end, run, ending, captures) = (false, 0, None, None, None, Vec::new());
-        Self { workload, machine, is_removed, starts, last_end, run, ending, output, captures }
+        Self {
+            workload,
+            machine,
+            is_removed: false,
+            is_awaited: false,
+            starts: 0,
+            last_end: None,
+            run: None,
+            ending: None,
+            output,
+            captures: Vec::new(),
+        }
     }
 
     pub(super) fn is_probed(&self) -> bool {
@@ -282,8 +294,7 @@ impl Slot {
         self.machine.set_policy(workload.policy(stop));
         self.output = CaptureOptions::new(workload.output());
         self.workload = workload;
-        if changed && !matches!(self.machine.state(), State::Stopped) {
-            // A stop that is under way ends first, and starts nothing.
+        if changed && !matches!(self.machine.state(), State::Stopped | State::StopPending) {
             let _ = self.drive(Input::Control(Control::Restart), number, shared);
         }
     }
