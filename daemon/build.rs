@@ -16,12 +16,12 @@ macro_rules! catalogue {
     };
 }
 
-include!("src/log/catalogue.rs");
+include!("src/log/catalogue.in");
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src/resources");
-    println!("cargo:rerun-if-changed=src/log/catalogue.rs");
+    println!("cargo:rerun-if-changed=src/log/catalogue.in");
     if variable("CARGO_CFG_TARGET_OS") != "windows" {
         return;
     }

@@ -82,7 +82,7 @@ fn is_for(target: &str, program: &Path, builder: &str) {
         }
         "x86_64-linux" => &["ELF 64-bit LSB pie executable, x86-64", "ld-linux-x86-64.so.2", ", stripped"],
         "x86_64-linux-musl" => &["ELF 64-bit LSB pie executable, x86-64", "static-pie linked", ", stripped"],
-        _ => &["PE32+ executable (console) x86-64"],
+        _ => &["PE32+ executable (GUI) x86-64"],
     };
     for text in expected {
         assert!(kind.contains(text), "{target} with {builder}: `{text}` is not in {kind}");

@@ -1,4 +1,4 @@
-//! What can happen, by number, name and level; the rows are in `catalogue.rs`.
+//! What can happen, by number, name and level; the rows are in `catalogue.in`.
 
 /// How much a record matters; the five types of the Windows Event Log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ macro_rules! catalogue {
     };
 }
 
-include!("catalogue.rs");
+include!("catalogue.in");
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! What metrics there are; the rows are in `catalogue.rs`.
+//! What metrics there are; the rows are in `catalogue.in`.
 
 /// The four layers: the machine, the daemon with its workloads, the queue, and what it is all for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ macro_rules! catalogue {
     };
 }
 
-include!("catalogue.rs");
+include!("catalogue.in");
 
 #[cfg(test)]
 mod tests {
