@@ -72,14 +72,14 @@ impl Word {
             Self::Alive => "alive".to_owned(),
             Self::Reloading => "reloading".to_owned(),
             Self::State(state, patience) => format!("state {} {}", state.name(), patience.as_millis()),
-            Self::Failed(words) => format!("failed {}", words.escape_default()),
+            Self::Failed(words) => format!("failed {}", serde_json::Value::from(words.as_str())),
         }
     }
 
     /// From a line without its end.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         if let Some(words) = line.strip_prefix("failed ") {
-            return Some(Self::Failed(words.replace("\\n", "\n").replace("\\\"", "\"").replace("\\'", "'")));
+            return serde_json::from_str(words).ok().map(Self::Failed);
         }
         let words: Vec<_> = line.split(' ').collect();
         match words.as_slice() {
@@ -323,7 +323,7 @@ mod tests {
         for word in states.into_iter().chain([
             Word::Alive,
             Word::Reloading,
-            Word::Failed("it's \"x\"\n  next: y".to_owned()),
+            Word::Failed("it's \"x\" in C:\\né\n  next: y".to_owned()),
         ]) {
             assert_eq!(Word::parse(&word.line()), Some(word));
         }

@@ -1,5 +1,6 @@
 //! What a service does, in the system's numbers.
 
+use crate::state::State;
 use std::time::Duration;
 
 /// `dwCurrentState` of `SERVICE_STATUS_PROCESS` ([MS-SCMR] 2.2.49).
@@ -42,14 +43,20 @@ impl ServiceState {
 
     /// The word that `seaworthyd status` prints, on every system.
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Stopped => "stopped",
-            Self::StartPending => "start-pending",
-            Self::Running => "running",
-            Self::PausePending => "pause-pending",
-            Self::Paused => "paused",
-            Self::ContinuePending => "continue-pending",
-            Self::StopPending => "stop-pending",
+        State::from(self).name()
+    }
+}
+
+impl From<ServiceState> for State {
+    fn from(state: ServiceState) -> Self {
+        match state {
+            ServiceState::Stopped => Self::Stopped,
+            ServiceState::StartPending => Self::StartPending,
+            ServiceState::Running => Self::Running,
+            ServiceState::PausePending => Self::PausePending,
+            ServiceState::Paused => Self::Paused,
+            ServiceState::ContinuePending => Self::ContinuePending,
+            ServiceState::StopPending => Self::StopPending,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::service_manager::{
     resume, start, stop,
 };
 use crate::start_when::StartWhen;
-use crate::state::{Control, State};
+use crate::state::Control;
 
 const DISPLAY_NAME: &str = "Seaworthy service supervisor";
 const DESCRIPTION: &str = "Starts workloads, restarts them when they end, and stops them whole.";
@@ -47,7 +47,7 @@ pub(crate) fn control_service(control: Control, _at: &Place) -> Option<Result<An
         let is_same =
             before.is_some_and(|before| before.state == status.state) && control != Control::Restart;
         let outcome = if is_same { Outcome::Already } else { Outcome::Changed };
-        Answer::Done { outcome, state: state(status.state) }
+        Answer::Done { outcome, state: status.state.into() }
     };
     let before = manager.status(NAME).ok();
     Some(command(&manager, NAME).map(|status| answer(before, status)).map_err(failure))
@@ -66,18 +66,6 @@ pub(crate) fn absence() -> Option<Failure> {
             "seaworthyd start; its log tells more",
         )
     })
-}
-
-fn state(state: ServiceState) -> State {
-    match state {
-        ServiceState::Stopped => State::Stopped,
-        ServiceState::StartPending => State::StartPending,
-        ServiceState::Running => State::Running,
-        ServiceState::PausePending => State::PausePending,
-        ServiceState::Paused => State::Paused,
-        ServiceState::ContinuePending => State::ContinuePending,
-        ServiceState::StopPending => State::StopPending,
-    }
 }
 
 /// Registers the service and its event source, whole or not at all. Either way the Event Log tells who asked.
