@@ -160,10 +160,14 @@ impl Machine {
             },
             Input::Revived => match self.state {
                 State::StopPending => {
+                    self.backoff = Backoff::default();
                     self.afterwards = Afterwards::StartAgain;
                     None
                 }
-                State::Stopped => self.start(State::StartPending, now),
+                State::Stopped => {
+                    self.backoff = Backoff::default();
+                    self.start(State::StartPending, now)
+                }
                 _ => None,
             },
             Input::Time => match self.deadline {
@@ -383,6 +387,7 @@ mod tests {
                             }
                         }
                     }
+                    assert!(seen.len() < 10_000, "something counts without end: {machine:?}");
                 }
                 let states: HashSet<_> = seen.iter().map(|key| key.0).collect();
                 // Only a probe keeps it waiting; a pause settles at once; what is never restarted does not back off.
