@@ -11,19 +11,19 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use support::{Checkout, ended, read};
+use support::{Checkout, Product, ended, read};
 
 const IN_DOCKER: &[&str] = &["release", "--builder", "docker", "--target", "aarch64-linux"];
 
 #[test]
 fn an_engine_that_is_lost_while_it_builds_is_named_and_leaves_nothing() {
-    let checkout = Checkout::of_head("engine-lost");
+    let product = Product::slow("engine-lost");
     let sockets = tempfile::tempdir().unwrap();
     let engine = FragileEngine::listen(sockets.path());
-    let mut command = checkout.command(IN_DOCKER);
+    let mut command = product.command(IN_DOCKER);
     command.env("DOCKER_HOST", format!("unix://{}", engine.path.display())).stderr(Stdio::piped());
     let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-    wait_for_a_build(&checkout, &mut child);
+    wait_for_a_build(&product, &mut child);
     engine.lose();
 
     let mut told = String::new();
@@ -33,28 +33,31 @@ fn an_engine_that_is_lost_while_it_builds_is_named_and_leaves_nothing() {
     for text in ["error", "docker", "next:"] {
         assert!(told.contains(text), "`{text}` is not in: {told}");
     }
-    assert!(!checkout.path().join("dist/seaworthyd-0.1.0").exists());
-    no_container_is_left(&checkout);
-    assert_eq!(checkout.run(IN_DOCKER).code, Some(0), "the next run works");
+    assert!(!product.path().join("dist/engine-lost-1.2.3").exists());
+    no_container_is_left(&product);
+    assert_eq!(product.run(IN_DOCKER).code, Some(0), "the next run works");
 }
 
 #[test]
 fn control_c_ends_the_build_and_its_container() {
-    let checkout = Checkout::of_head("interrupted");
+    let product = Product::slow("interrupted");
     // A shell that is no terminal's starts its background jobs, and so this test, with the signal ignored.
-    let command = checkout.command(IN_DOCKER);
+    let command = product.command(IN_DOCKER);
     let mut heeding = Command::new("env");
-    heeding.arg("--default-signal=INT").arg(command.get_program()).args(command.get_args());
-    heeding.current_dir(checkout.path()).stdout(Stdio::null()).stderr(Stdio::null());
+    heeding
+        .args(["--default-signal=INT", "--unset=CARGO_TARGET_DIR"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    heeding.current_dir(product.path()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = heeding.process_group(0).spawn().unwrap();
-    wait_for_a_build(&checkout, &mut child);
+    wait_for_a_build(&product, &mut child);
     // A terminal sends it to the whole foreground process group.
     read(Path::new("/"), &["kill", "-s", "INT", "--", &format!("-{}", child.id())]);
     let status = child.wait().unwrap();
     assert!(!status.success(), "{status}");
-    assert!(!checkout.path().join("dist/seaworthyd-0.1.0").exists());
-    no_container_is_left(&checkout);
-    assert_eq!(checkout.run(IN_DOCKER).code, Some(0), "the next run works");
+    assert!(!product.path().join("dist/interrupted-1.2.3").exists());
+    no_container_is_left(&product);
+    assert_eq!(product.run(IN_DOCKER).code, Some(0), "the next run works");
 }
 
 #[test]
@@ -77,34 +80,34 @@ fn without_a_network_what_was_not_fetched_is_named() {
 /// The release goes to a file system of half again its size: one release fits, a second beside it does not.
 #[test]
 fn a_full_disk_keeps_the_last_good_release_and_no_part_of_the_new_one() {
-    let checkout = Checkout::of_head("full-disk");
-    let out = checkout.path().join("target/out");
+    let product = Product::slow("full-disk");
+    let out = product.path().join("target/out");
     std::fs::create_dir_all(&out).unwrap();
     let program = support::xtask().to_str().unwrap();
     let script = format!(
         "set -e\n{program} release --builder zig --target aarch64-linux --out target/first\n\
-         size=$(du -sk target/first/seaworthyd-* | cut -f1)\n\
+         size=$(du -sk target/first/full-disk-* | cut -f1)\n\
          mount -t tmpfs -o size=$((size * 3 / 2))k tmpfs '{out}'\n\
-         cp -a target/first/seaworthyd-* '{out}'\ncp '{out}'/*/SHA256SUMS target/before\n\
+         cp -a target/first/full-disk-* '{out}'\ncp '{out}'/*/SHA256SUMS target/before\n\
          code=0; {program} release --builder zig --target aarch64-linux --out '{out}' || code=$?\n\
-         echo \"code $code\"\ncmp target/before '{out}'/*/SHA256SUMS\ncd '{out}'/seaworthyd-*\n\
+         echo \"code $code\"\ncmp target/before '{out}'/*/SHA256SUMS\ncd '{out}'/full-disk-*\n\
          sha256sum --check --quiet SHA256SUMS\ncd ..\nls -A",
         out = out.display()
     );
     let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]).current_dir(checkout.path());
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]).current_dir(product.path());
     let ended = ended(&mut command);
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stdout.contains("code 9"), "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stderr.contains("No space left on device"), "{}", ended.stderr);
     let left: Vec<_> = ended.stdout.lines().skip_while(|line| *line != "code 9").skip(1).collect();
-    assert_eq!(left, [".lock", "seaworthyd-0.1.0"]);
+    assert_eq!(left, [".lock", "full-disk-1.2.3"]);
 }
 
-/// Until the compiler is at work in a container of this checkout.
-fn wait_for_a_build(checkout: &Checkout, child: &mut Child) {
+/// Until the compiler is at work in a container of this product.
+fn wait_for_a_build(product: &Product, child: &mut Child) {
     let deadline = Instant::now() + Duration::from_secs(300);
-    let built = checkout.path().join("target/seaworthy/docker/aarch64-linux/aarch64-unknown-linux-gnu");
+    let built = product.path().join("target/seaworthy/docker/aarch64-linux/aarch64-unknown-linux-gnu");
     while !built.exists() {
         assert!(Instant::now() < deadline, "no build began");
         assert!(child.try_wait().unwrap().is_none(), "the release ended before a build began");
@@ -112,8 +115,8 @@ fn wait_for_a_build(checkout: &Checkout, child: &mut Child) {
     }
 }
 
-fn no_container_is_left(checkout: &Checkout) {
-    let mounted = format!("volume={}", checkout.path().display());
+fn no_container_is_left(product: &Product) {
+    let mounted = format!("volume={}", product.path().display());
     let list =
         || read(Path::new("/"), &["docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", &mounted]);
     let deadline = Instant::now() + Duration::from_secs(20);

@@ -7,22 +7,22 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use support::{Checkout, read};
+use support::{Product, read};
 
 const KILLS: u32 = 50;
 const ARGS: &[&str] = &["release", "--builder", "docker", "--quiet"];
 
 #[test]
 fn fifty_kills_leave_the_last_good_release_and_nothing_else() {
-    let checkout = Checkout::of_head("killed");
-    let folder = checkout.path().join("dist/seaworthyd-0.1.0");
-    assert_eq!(checkout.run(ARGS).code, Some(0), "the first release is made");
+    let product = Product::slow("killed");
+    let folder = product.path().join("dist/killed-1.2.3");
+    assert_eq!(product.run(ARGS).code, Some(0), "the first release is made");
     let begun = Instant::now();
-    assert_eq!(checkout.run(ARGS).code, Some(0));
+    assert_eq!(product.run(ARGS).code, Some(0));
     let whole = begun.elapsed();
 
     for kill in 0..KILLS {
-        let mut child = checkout
+        let mut child = product
             .command(ARGS)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -43,8 +43,8 @@ fn fifty_kills_leave_the_last_good_release_and_nothing_else() {
         sleep(Duration::from_millis(200));
     }
     assert_eq!(containers(), "", "containers are left");
-    assert_eq!(checkout.run(ARGS).code, Some(0), "the next run works");
-    let left = std::fs::read_dir(checkout.path().join("dist")).unwrap().flatten();
+    assert_eq!(product.run(ARGS).code, Some(0), "the next run works");
+    let left = std::fs::read_dir(product.path().join("dist")).unwrap().flatten();
     let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
     assert_eq!(left.len(), 2, "only the release and the lock are left: {left:?}");
 }

@@ -88,6 +88,20 @@ impl Checkout {
         product
     }
 
+    /// A committed product for the default targets, whose build takes seconds while it is a program of one line.
+    pub fn slow(name: &str) -> Product {
+        let product = Checkout::new(name);
+        product.write("src/main.rs", "fn main() {\n    println!(\"{}\", env!(\"CARGO_PKG_VERSION\"));\n}\n");
+        product.write(
+            "build.rs",
+            "fn main() {\n    println!(\"cargo::rerun-if-changed=build.rs\");\n    \
+             std::thread::sleep(std::time::Duration::from_secs(3));\n}\n",
+        );
+        product.write("release.toml", &format!("[product]\npackage = \"{name}\"\n"));
+        product.commit("first");
+        product
+    }
+
     /// Takes over a `docker/` that was updated and not yet committed: `ci images` does that where Debian has moved on.
     fn follow_docker(&self) {
         let (shell, from) = (Shell::new().expect("there is a current folder"), repository());
@@ -122,10 +136,10 @@ impl Checkout {
         self.git(&["commit", "--quiet", "--message", message]);
     }
 
-    /// The program with `args`, to be started in the checkout.
+    /// The program with `args`, to be started in the checkout, which builds in its own `target/`.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(xtask());
-        command.args(args).current_dir(&self.path);
+        command.args(args).current_dir(&self.path).env_remove("CARGO_TARGET_DIR");
         command
     }
 

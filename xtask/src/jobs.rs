@@ -1,6 +1,7 @@
 //! The checks of this repository, by name: what CI runs is what a person runs.
 #![expect(clippy::disallowed_methods, reason = "the jobs are commands, and this is where they are started")]
 
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -17,6 +18,8 @@ struct Job {
     help: &'static str,
     command: &'static [&'static str],
     environment: &'static [(&'static str, &'static str)],
+    /// What takes longer hangs.
+    minutes: u64,
     mend: Option<Mend>,
 }
 
@@ -33,6 +36,7 @@ const JOBS: &[Job] = &[
         help: "install what the tests need and start a container engine (as root on Debian)",
         command: &["ci/setup"],
         environment: &[],
+        minutes: 20,
         mend: None,
     },
     Job {
@@ -40,6 +44,7 @@ const JOBS: &[Job] = &[
         help: "rustfmt",
         command: &["cargo", "fmt", "--all", "--check"],
         environment: &[],
+        minutes: 2,
         mend: None,
     },
     Job {
@@ -47,6 +52,7 @@ const JOBS: &[Job] = &[
         help: "clippy, warnings denied",
         command: &["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
         environment: &[],
+        minutes: 15,
         mend: None,
     },
     Job {
@@ -54,6 +60,7 @@ const JOBS: &[Job] = &[
         help: "rustdoc, warnings denied",
         command: &["cargo", "doc", "--workspace", "--no-deps", "--locked"],
         environment: &[("RUSTDOCFLAGS", "-D warnings")],
+        minutes: 10,
         mend: None,
     },
     Job {
@@ -61,6 +68,7 @@ const JOBS: &[Job] = &[
         help: "the locked images, made of Debian packages",
         command: &["cargo", "xtask", "toolchain", "image"],
         environment: &[],
+        minutes: 20,
         // Debian's mirrors keep no superseded version, so a point release makes the locked ones unobtainable.
         mend: Some(Mend {
             command: &["cargo", "xtask", "toolchain", "lock", "--update"],
@@ -72,6 +80,7 @@ const JOBS: &[Job] = &[
         help: "what the fuzzers kept, and mutations of it, through every reader",
         command: &["cargo", "test", "--package", "seaworthy-hostile", "--locked"],
         environment: &[],
+        minutes: 15,
         mend: None,
     },
     Job {
@@ -79,6 +88,7 @@ const JOBS: &[Job] = &[
         help: "every test, the releases end to end among them",
         command: &["cargo", "test", "--workspace", "--locked", "--no-fail-fast"],
         environment: &[],
+        minutes: 60,
         mend: None,
     },
 ];
@@ -106,11 +116,10 @@ pub(crate) fn run(name: Option<&str>, renderer: &Renderer) -> Result<(), Failure
     for job in jobs {
         renderer.status("job", &format!("{}: {}", job.name, job.help));
         let begun = Instant::now();
-        let mut passed = start(job.command, job.environment, &root)?;
+        let mut passed = start(job.command, job, &root)?;
         if let Some(mend) = job.mend.as_ref().filter(|_| !passed) {
             renderer.status("WARNING", &format!("{} failed. {}", job.name, mend.told));
-            passed =
-                start(mend.command, job.environment, &root)? && start(job.command, job.environment, &root)?;
+            passed = start(mend.command, job, &root)? && start(job.command, job, &root)?;
         }
         let seconds = begun.elapsed().as_secs();
         renderer.status(if passed { "passed" } else { "FAILED" }, &format!("{} ({seconds} s)", job.name));
@@ -125,12 +134,20 @@ pub(crate) fn run(name: Option<&str>, renderer: &Renderer) -> Result<(), Failure
     if failed.is_empty() { Ok(()) } else { Err(Failure::Checks(failed)) }
 }
 
-fn start(command: &[&str], environment: &[(&str, &str)], root: &Path) -> Result<bool, Failure> {
+/// Runs `command` to its end. What hangs is ended with all it has started, unless a person sits before it, who can do that
+/// with Ctrl-C and would lose it, were the command in a process group of its own.
+fn start(command: &[&str], job: &Job, root: &Path) -> Result<bool, Failure> {
     let (program, args) = command.split_first().expect("every job has a command, see the table");
     // A path is meant from the repository, not from wherever cargo was started.
     let program = if program.contains('/') { root.join(program) } else { PathBuf::from(program) };
-    let mut command = Command::new(&program);
-    command.args(args).current_dir(root).envs(environment.iter().copied());
+    let mut command = if io::stdin().is_terminal() || cfg!(not(target_os = "linux")) {
+        Command::new(&program)
+    } else {
+        let mut bounded = Command::new("timeout");
+        bounded.args(["--verbose", "--kill-after=30s"]).arg(format!("{}m", job.minutes)).arg(&program);
+        bounded
+    };
+    command.args(args).current_dir(root).envs(job.environment.iter().copied());
     match command.status() {
         Ok(status) => Ok(status.success()),
         Err(error) => Err(Failure::Usage(Message::new(
