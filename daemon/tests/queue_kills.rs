@@ -72,13 +72,13 @@ fn pushes_until_it_is_killed() {
             if round.is_multiple_of(3) {
                 thread::sleep(Duration::from_millis(4));
             }
-            match queue.take(Now::read()) {
+            match queue.take(None, Now::read()) {
                 Some(Taken::Task(lease)) => {
                     assert!(lease.body.starts_with(lease.idempotency_key.as_bytes()), "{lease:?}");
                     tell(format!("taken {} {}\n", lease.id, lease.idempotency_key));
                     if number % 10 == 9 {
                         queue.retry(lease.id, Why::Unreachable, Now::read()).expect("in flight");
-                        queue.reconnected();
+                        queue.reconnected(Kind::Deliver);
                     } else {
                         // Told first: between the two, it may be done or not.
                         tell(format!("doing {}\n", lease.id));
@@ -237,8 +237,8 @@ fn check(path: &Path, ledger: &mut Ledger, is_last: bool) -> usize {
         return recovery.damage.len();
     }
     let (mut seen, mut last) = (BTreeSet::new(), BTreeMap::new());
-    queue.reconnected();
-    while let Some(taken) = queue.take(Now::read()) {
+    queue.reconnected(Kind::Deliver);
+    while let Some(taken) = queue.take(None, Now::read()) {
         let Taken::Task(lease) = taken else { panic!("{taken:?}") };
         ledger.line(&format!("taken {} {}", lease.id, lease.idempotency_key));
         assert!(last.insert(lease.order_key.clone(), lease.id) < Some(lease.id), "out of order");

@@ -123,9 +123,15 @@ impl Inner {
         } else {
             0
         };
-        let state =
-            record::State { id, failures, steps: entry.steps, due_ms, lifted: entry.lifted, revived: false };
-        if failures > 0 || entry.steps > 0 || entry.lifted {
+        let state = record::State {
+            id,
+            failures,
+            steps: entry.steps,
+            due_ms,
+            lifted: entry.marks.is_lifted(),
+            revived: false,
+        };
+        if failures > 0 || entry.steps > 0 || entry.marks.is_lifted() {
             batch.add(Record::State(state), &[]);
         }
         if let Some(note) = self.index.dead.get(&id) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use super::Kind;
 use super::keys::{Fingerprint, Keys};
 
 /// What a task waits for.
@@ -48,17 +49,55 @@ pub(super) struct Entry {
     pub(super) place: Place,
     pub(super) failures: u8,
     pub(super) steps: u8,
-    /// Its record names a deadline that no longer holds.
-    pub(super) lifted: bool,
+    pub(super) marks: Marks,
     pub(super) state: State,
+}
+
+/// Two facts about a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Marks {
+    Deliver,
+    /// A delivery whose record names a deadline that no longer holds.
+    DeliverLifted,
+    Command,
+    CommandLifted,
+}
+
+impl Marks {
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Deliver => Self::Deliver,
+            Kind::Command => Self::Command,
+        }
+    }
+
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Self::Deliver | Self::DeliverLifted => Kind::Deliver,
+            Self::Command | Self::CommandLifted => Kind::Command,
+        }
+    }
+
+    /// Whether the record names a deadline that no longer holds.
+    pub(super) fn is_lifted(self) -> bool {
+        matches!(self, Self::DeliverLifted | Self::CommandLifted)
+    }
+
+    pub(super) fn lifted(self) -> Self {
+        match self.kind() {
+            Kind::Deliver => Self::DeliverLifted,
+            Kind::Command => Self::CommandLifted,
+        }
+    }
 }
 
 const _: () = assert!(size_of::<Entry>() == 64);
 
 impl Entry {
-    pub(super) fn new(id: u64, place: Place, order: u64, key: u64, deadline: u64) -> Self {
-        let (next, due, failures, steps, lifted) = (0, 0, 0, 0, false);
-        Self { id, order, next, key, due, deadline, place, failures, steps, lifted, state: State::Ready }
+    pub(super) fn new(id: u64, kind: Kind, place: Place, order: u64, key: u64, deadline: u64) -> Self {
+        let (next, due, failures, steps, marks) = (0, 0, 0, 0, Marks::of(kind));
+        Self { id, order, next, key, due, deadline, place, failures, steps, marks, state: State::Ready }
     }
 }
 
@@ -76,7 +115,8 @@ pub(super) struct Index {
     entries: VecDeque<Entry>,
     /// How many of `entries` are gone.
     gone: usize,
-    ready: BTreeSet<u64>,
+    /// By kind.
+    ready: [BTreeSet<u64>; 2],
     delayed: BTreeSet<(u64, u64)>,
     /// The first and last task of each order key.
     chains: HashMap<u64, (u64, u64)>,
@@ -104,7 +144,20 @@ impl Index {
     }
 
     pub(super) fn ready(&self) -> usize {
-        self.ready.len()
+        self.ready.iter().map(BTreeSet::len).sum()
+    }
+
+    /// Whether a task may be taken; of `kind`, if that matters.
+    pub(super) fn has_ready(&self, kind: Option<Kind>) -> bool {
+        self.first_ready(kind).is_some()
+    }
+
+    fn first_ready(&self, kind: Option<Kind>) -> Option<u64> {
+        let of = |kind: Kind| self.ready[kind as usize].first().copied();
+        match kind {
+            Some(kind) => of(kind),
+            None => of(Kind::Deliver).into_iter().chain(of(Kind::Command)).min(),
+        }
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&Entry> {
@@ -165,9 +218,9 @@ impl Index {
 
     /// Gives every task that is not dead its turn; at `due` ticks where it waits for its next attempt.
     pub(super) fn enqueue_all(&mut self) {
-        let mut ready = Vec::new();
+        let mut ready = [Vec::new(), Vec::new()];
         for at in 0..self.entries.len() {
-            let Entry { id, order, due, state, .. } = self.entries[at];
+            let Entry { id, order, due, state, marks, .. } = self.entries[at];
             if matches!(state, State::Dead | State::Gone) {
                 continue;
             }
@@ -177,39 +230,40 @@ impl Index {
                 self.delayed.insert((due, id));
                 State::Delayed
             } else {
-                ready.push(id);
+                ready[marks.kind() as usize].push(id);
                 State::Ready
             };
         }
-        self.ready = ready.into_iter().collect();
+        self.ready = ready.map(|ids| ids.into_iter().collect());
     }
 
     /// Changes what a task waits for, keeping the sets.
     fn set(&mut self, id: u64, state: State) {
         let Some(entry) = self.get_mut(id) else { return };
         let (before, due) = (std::mem::replace(&mut entry.state, state), entry.due);
+        let ready = entry.marks.kind() as usize;
         match before {
-            State::Ready => drop(self.ready.remove(&id)),
+            State::Ready => drop(self.ready[ready].remove(&id)),
             State::Delayed => drop(self.delayed.remove(&(due, id))),
             State::InFlight => self.in_flight -= 1,
             State::Blocked | State::Dead | State::Gone => {}
         }
         match state {
-            State::Ready => drop(self.ready.insert(id)),
+            State::Ready => drop(self.ready[ready].insert(id)),
             State::Delayed => drop(self.delayed.insert((due, id))),
             State::InFlight => self.in_flight += 1,
             State::Blocked | State::Dead | State::Gone => {}
         }
     }
 
-    /// The first task that may be taken at `now` ticks.
-    pub(super) fn next_ready(&mut self, now: u64) -> Option<u64> {
+    /// The first task that may be taken at `now` ticks; of `kind`, if that matters.
+    pub(super) fn next_ready(&mut self, kind: Option<Kind>, now: u64) -> Option<u64> {
         while let Some(&(due, id)) = self.delayed.first()
             && due <= now
         {
             self.set(id, State::Ready);
         }
-        self.ready.first().copied()
+        self.first_ready(kind)
     }
 
     /// Ticks when the next delayed task is due.
@@ -229,16 +283,19 @@ impl Index {
         self.set(id, State::Delayed);
     }
 
-    /// Every delayed task is ready, and its pauses start anew; whether there was any.
-    pub(super) fn hurry(&mut self) -> bool {
-        let delayed = std::mem::take(&mut self.delayed);
-        for &(_, id) in &delayed {
-            if let Some(entry) = self.get_mut(id) {
+    /// Every delayed task of `kind` is ready, and its pauses start anew; whether there was any.
+    pub(super) fn hurry(&mut self, kind: Kind) -> bool {
+        let before = self.delayed.len();
+        for (due, id) in std::mem::take(&mut self.delayed) {
+            let Some(entry) = self.get_mut(id) else { continue };
+            if entry.marks.kind() == kind {
                 (entry.state, entry.steps) = (State::Ready, 0);
+                self.ready[kind as usize].insert(id);
+            } else {
+                self.delayed.insert((due, id));
             }
         }
-        self.ready.extend(delayed.iter().map(|(_, id)| *id));
-        !delayed.is_empty()
+        self.delayed.len() < before
     }
 
     pub(super) fn die(&mut self, id: u64, note: Note) {
@@ -252,7 +309,8 @@ impl Index {
     pub(super) fn revive(&mut self, id: u64) {
         self.dead.remove(&id);
         if let Some(entry) = self.get_mut(id) {
-            (entry.failures, entry.steps, entry.due, entry.deadline, entry.lifted) = (0, 0, 0, 0, true);
+            (entry.failures, entry.steps, entry.due, entry.deadline) = (0, 0, 0, 0);
+            entry.marks = entry.marks.lifted();
         }
         self.enqueue(id);
     }

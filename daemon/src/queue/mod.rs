@@ -115,6 +115,8 @@ pub enum Why<'a> {
     Unreachable,
     /// It failed, and may be the reason itself; kept if it dies of it, 200 bytes of it at most.
     Failed(&'a str),
+    /// It failed, and would fail again: it is dead at once.
+    Hopeless(&'a str),
 }
 
 /// What becomes of a task that was not done.

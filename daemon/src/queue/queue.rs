@@ -186,10 +186,11 @@ impl Queue {
         (inner, synced)
     }
 
-    /// Waits until a task may be due, at most for `longest`, and less when something is pushed or retried.
-    pub fn wait(&self, longest: Duration) {
+    /// Waits until a task may be due (of `kind`, if that matters), at most for `longest`, and less when something is
+    /// pushed or retried.
+    pub fn wait(&self, kind: Option<Kind>, longest: Duration) {
         let mut inner = self.lock();
-        let due = inner.next_due(Now::read());
+        let due = inner.next_due(kind, Now::read());
         let longest = due.map_or(longest, |due| due.min(longest));
         if !longest.is_zero() {
             inner = self.changed.wait_timeout(inner, longest).unwrap_or_else(PoisonError::into_inner).0;
@@ -247,7 +248,7 @@ impl Inner {
         let generated = format!("{:016x}-{id}", random());
         let record = Task {
             id,
-            is_command: task.kind == Kind::Command,
+            kind: task.kind,
             generated_key: key.is_none(),
             pushed_ms: unix_ms(now.wall),
             deadline_ms: task.deadline.map_or(0, |deadline| unix_ms(deadline).max(1)),
@@ -277,7 +278,8 @@ impl Inner {
         if let Some(key) = key {
             self.index.claim(key, id);
         }
-        self.unsynced.push_back(Entry::new(id, place, order, key.map_or(0, |key| key.hash), deadline));
+        let key = key.map_or(0, |key| key.hash);
+        self.unsynced.push_back(Entry::new(id, task.kind, place, order, key, deadline));
         Ok((id, dropped))
     }
 

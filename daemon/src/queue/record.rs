@@ -14,6 +14,7 @@
 
 use std::str;
 
+use super::Kind;
 use super::limits::LONGEST_KEY;
 
 const MAGIC: [u8; 4] = *b"\xD5SWQ";
@@ -71,7 +72,7 @@ pub(super) enum Record<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Task<'a> {
     pub(super) id: u64,
-    pub(super) is_command: bool,
+    pub(super) kind: Kind,
     /// The key was made up here, because the pusher gave none.
     pub(super) generated_key: bool,
     /// Milliseconds since 1970.
@@ -182,7 +183,10 @@ impl Batch {
                 put(out, TASK, task.id);
                 out.extend_from_slice(&task.pushed_ms.to_le_bytes());
                 out.extend_from_slice(&task.deadline_ms.to_le_bytes());
-                out.push((u8::from(task.is_command) * COMMAND) | (u8::from(task.generated_key) * GENERATED));
+                out.push(
+                    (u8::from(task.kind == Kind::Command) * COMMAND)
+                        | (u8::from(task.generated_key) * GENERATED),
+                );
                 text(out, task.order);
                 text(out, task.key);
                 out.extend_from_slice(body);
@@ -252,8 +256,9 @@ pub(super) fn parse(payload: &[u8]) -> Option<(Record<'_>, usize)> {
             let (pushed_ms, deadline_ms) = (number(&mut rest)?, number(&mut rest)?);
             let flags = byte(&mut rest).filter(|flags| *flags <= COMMAND | GENERATED)?;
             let (order, key) = (text(&mut rest)?, text(&mut rest)?);
-            let (is_command, generated_key) = (flags & COMMAND != 0, flags & GENERATED != 0);
-            let task = Task { id, is_command, generated_key, pushed_ms, deadline_ms, order, key };
+            let kind = if flags & COMMAND != 0 { Kind::Command } else { Kind::Deliver };
+            let generated_key = flags & GENERATED != 0;
+            let task = Task { id, kind, generated_key, pushed_ms, deadline_ms, order, key };
             return Some((Record::Task(task), payload.len() - rest.len()));
         }
         STATE => {
@@ -307,7 +312,7 @@ mod tests {
     fn each_record_reads_as_it_was_written() {
         let task = Task {
             id: 1,
-            is_command: true,
+            kind: Kind::Command,
             generated_key: false,
             pushed_ms: 2,
             deadline_ms: 3,

@@ -263,7 +263,7 @@ impl Reading<'_> {
                 if let Some(entry) = self.entry(state.id) {
                     (entry.failures, entry.steps, entry.due) = (state.failures, state.steps, due);
                     if state.lifted {
-                        (entry.lifted, entry.deadline) = (true, 0);
+                        (entry.marks, entry.deadline) = (entry.marks.lifted(), 0);
                     }
                     if state.revived && entry.state == State::Dead {
                         entry.state = State::Ready;
@@ -313,7 +313,7 @@ impl Reading<'_> {
             0 => 0,
             at => at.saturating_sub(self.now_ms).min(at.saturating_sub(task.pushed_ms)) + 1,
         };
-        let entry = Entry::new(task.id, place, order, key.map_or(0, |key| key.hash), deadline);
+        let entry = Entry::new(task.id, task.kind, place, order, key.map_or(0, |key| key.hash), deadline);
         if task.id > self.index.last_id() {
             self.index.append(entry);
         } else if !self.index.is_gone(task.id) {

@@ -11,12 +11,12 @@ use super::record::{self, Batch, LONGEST_REASON, Record};
 use super::{DeadTask, Death, Figures, Kind, Lease, Retried, Taken, TaskError, Why};
 
 impl Queue {
-    /// The next task that is due: the oldest, but none of an order key before the earlier one is done or dead. Call it
+    /// The next task that is due (of `kind`, if that matters): the oldest, but none of an order key before the earlier one is done or dead. Call it
     /// again until it answers `None`; what it found dead on the way is told once, for the log.
-    pub fn take(&self, now: Now) -> Option<Taken> {
+    pub fn take(&self, kind: Option<Kind>, now: Now) -> Option<Taken> {
         let mut inner = self.lock();
         let ticks = inner.ticks.at(now);
-        let id = inner.index.next_ready(ticks)?;
+        let id = inner.index.next_ready(kind, ticks)?;
         let entry = *inner.index.get(id)?;
         if entry.failures >= inner.limits.max_attempts {
             let why = format!("{} attempts failed, the last ones with the daemon", entry.failures);
@@ -29,12 +29,13 @@ impl Queue {
             let (task, start) = task_of(&payload, id)?;
             let lease = Lease {
                 id,
-                kind: if task.is_command { Kind::Command } else { Kind::Deliver },
+                kind: task.kind,
                 order_key: (!task.order.is_empty()).then(|| task.order.to_owned()),
                 idempotency_key: task.key.to_owned(),
                 attempt: u32::from(entry.failures) + 1,
                 pushed: from_unix_ms(task.pushed_ms),
-                deadline: (task.deadline_ms > 0 && !entry.lifted).then(|| from_unix_ms(task.deadline_ms)),
+                deadline: (task.deadline_ms > 0 && !entry.marks.is_lifted())
+                    .then(|| from_unix_ms(task.deadline_ms)),
                 body: Vec::new(),
             };
             let body = payload.split_off(start);
@@ -88,9 +89,9 @@ impl Queue {
         let most = inner.limits.max_attempts;
         let Some(entry) = inner.index.get_mut(id) else { return Err(TaskError::NotTaken(id)) };
         entry.steps = entry.steps.saturating_add(1);
-        if let Why::Failed(reason) = why {
+        if let Why::Failed(reason) | Why::Hopeless(reason) = why {
             entry.failures = entry.failures.saturating_add(1);
-            if entry.failures >= most {
+            if entry.failures >= most || matches!(why, Why::Hopeless(_)) {
                 return Ok(Retried::Dead(self.die(inner, id, reason, now)));
             }
         }
@@ -110,9 +111,9 @@ impl Queue {
         Ok(Retried::In(Duration::from_millis(due - ticks)))
     }
 
-    /// The other side is back: every task that waits for its next attempt is due at once.
-    pub fn reconnected(&self) {
-        if self.lock().index.hurry() {
+    /// The other side is back: every task of `kind` that waits for its next attempt is due at once.
+    pub fn reconnected(&self, kind: Kind) {
+        if self.lock().index.hurry(kind) {
             self.wake();
         }
     }
@@ -127,7 +128,7 @@ impl Queue {
             let task = task_of(&payload, id).ok().map(|(task, _)| task);
             Some(DeadTask {
                 id,
-                kind: task.map(|task| if task.is_command { Kind::Command } else { Kind::Deliver }),
+                kind: task.map(|task| task.kind),
                 order_key: task.map(|task| task.order.to_owned()).filter(|order| !order.is_empty()),
                 idempotency_key: task.map(|task| task.key.to_owned()),
                 died: from_unix_ms(note.at_ms),
@@ -167,9 +168,10 @@ impl Queue {
         inner.index.len() - inner.index.dead.len()
     }
 
-    /// How long until a task is due; zero if one is, none if nothing will be unless something happens.
-    pub fn next_due(&self, now: Now) -> Option<Duration> {
-        self.lock().next_due(now)
+    /// How long until a task may be due (of `kind`, if that matters); zero if one is, none if nothing will be unless
+    /// something happens.
+    pub fn next_due(&self, kind: Option<Kind>, now: Now) -> Option<Duration> {
+        self.lock().next_due(kind, now)
     }
 
     /// What there is to measure.
@@ -262,13 +264,13 @@ enum Keep {
 impl Inner {
     fn state(&self, id: u64, failures: u8, due_ms: u64) -> Option<Record<'static>> {
         let entry = self.index.get(id)?;
-        let (steps, lifted) = (entry.steps, entry.lifted);
+        let (steps, lifted) = (entry.steps, entry.marks.is_lifted());
         Some(Record::State(record::State { id, failures, steps, due_ms, lifted, revived: false }))
     }
 
-    pub(super) fn next_due(&mut self, now: Now) -> Option<Duration> {
+    pub(super) fn next_due(&mut self, kind: Option<Kind>, now: Now) -> Option<Duration> {
         let ticks = self.ticks.at(now);
-        if self.index.ready() > 0 {
+        if self.index.has_ready(kind) {
             return Some(Duration::ZERO);
         }
         self.index.next_due().map(|due| Duration::from_millis(due.saturating_sub(ticks)))

@@ -162,7 +162,7 @@ fn a_task_that_rots_while_the_queue_is_open_is_dead_and_named() {
     let first = queue.push_at(&task(Some("order"), None, b"rots"), now).expect("room").id;
     queue.push_at(&task(Some("order"), None, b"stays"), now).expect("room");
     disk.open(FIRST).expect("a segment").write_at(b"#", 32 + 16 + 40).expect("written");
-    match queue.take(now) {
+    match queue.take(None, now) {
         Some(crate::queue::Taken::Dead(death)) => {
             assert_eq!((death.id, &*death.reason), (first, "the record is damaged"))
         }

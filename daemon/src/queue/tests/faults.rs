@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::simulated::{Ending, Fault, Simulated};
 use super::{Random, at, drain, open, small, take, task};
 use crate::queue::disk::Disk;
-use crate::queue::{Limits, Now, Queue, Refused, Taken, TaskError, Why};
+use crate::queue::{Kind, Limits, Now, Queue, Refused, Taken, TaskError, Why};
 
 /// What the queue was told and what it promised.
 #[derive(Debug, Default)]
@@ -56,7 +56,7 @@ fn live(disk: &Simulated, start: Instant, ledger: &mut Ledger) -> Option<Queue> 
             Err(_) => drop(ledger.unacknowledged.insert(number)),
         }
         for _ in 0..random.below(3) {
-            match queue.take(now) {
+            match queue.take(None, now) {
                 Some(Taken::Task(lease)) if lease.body[0] % 18 == 0 => ledger.stuck.push(lease.id),
                 Some(Taken::Task(lease)) => ledger.in_flight.push(lease.id),
                 Some(Taken::Dead(death)) => drop(ledger.dead.insert(death.id)),
@@ -83,7 +83,7 @@ fn live(disk: &Simulated, start: Instant, ledger: &mut Ledger) -> Option<Queue> 
             }
         }
         if number % 8 == 7 {
-            queue.reconnected();
+            queue.reconnected(Kind::Deliver);
             if let Some(&id) = ledger.dead.iter().find(|id| ledger.held.contains_key(id)) {
                 ledger.dead.remove(&id);
                 if number % 16 == 7 {
@@ -117,7 +117,7 @@ fn check(disk: &Simulated, start: Instant, ledger: &Ledger, ending: Ending, what
     for dead in queue.dead() {
         queue.replay(dead.id).unwrap_or_else(|error| panic!("{what}: {error}"));
     }
-    queue.reconnected();
+    queue.reconnected(Kind::Deliver);
     // A key of what is held answers with its id, and what was refused may be pushed again.
     if let Some((id, number)) = ledger.held.last_key_value() {
         let again = task(None, Some(&format!("key{number}")), b"again");
@@ -219,7 +219,7 @@ fn the_queue_goes_on_after_each_fault() {
             for dead in queue.dead() {
                 queue.replay(dead.id).expect("dead");
             }
-            queue.reconnected();
+            queue.reconnected(Kind::Deliver);
             let ids: BTreeSet<u64> = drain(&queue, now).iter().map(|lease| lease.id).collect();
             assert_eq!(ids, ledger.held.keys().copied().collect(), "operation {operation}, {fault:?}");
             drop(queue);
@@ -302,7 +302,7 @@ fn a_clock_set_back_a_day_stalls_nothing() {
     let forth = |ms| Now { wall: at(start, ms).wall + day, ..at(start, ms) };
     // In the running process only time that passed counts.
     for now in [back(1001), forth(1001)] {
-        assert_eq!(queue.next_due(now), Some(std::time::Duration::ZERO));
+        assert_eq!(queue.next_due(None, now), Some(std::time::Duration::ZERO));
     }
     let lease = take(&queue, forth(1001)).expect("not dead");
     queue.retry(lease.id, Why::Unreachable, back(1001)).expect("in flight");
@@ -311,7 +311,7 @@ fn a_clock_set_back_a_day_stalls_nothing() {
     // Across a restart, no pause is longer than the longest, and no deadline further away than when it was set.
     let shared: Arc<dyn Disk> = Arc::new(disk.restart(Ending::Kill));
     let (queue, _) = open(&shared, &small(), back(2000));
-    let due = queue.next_due(back(2000)).expect("due");
+    let due = queue.next_due(None, back(2000)).expect("due");
     assert!(due.as_millis() <= 8000, "{due:?}");
     let leases = [take(&queue, back(10_001)), take(&queue, back(10_001))];
     assert!(leases.iter().all(Option::is_some), "{leases:?}");
@@ -320,7 +320,7 @@ fn a_clock_set_back_a_day_stalls_nothing() {
     let (queue, _) = open(&shared, &small(), back(2000));
     let mut bodies = Vec::new();
     let mut died = Vec::new();
-    while let Some(taken) = queue.take(back(103_000)) {
+    while let Some(taken) = queue.take(None, back(103_000)) {
         match taken {
             Taken::Task(lease) => bodies.push(lease.body),
             Taken::Dead(death) => died.push(death.reason),

@@ -75,7 +75,7 @@ fn task(order: Option<&str>, key: Option<&str>, body: &[u8]) -> NewTask {
 /// The next task, past those that are told dead.
 fn take(queue: &Queue, now: Now) -> Option<Lease> {
     loop {
-        match queue.take(now)? {
+        match queue.take(None, now)? {
             Taken::Task(lease) => return Some(lease),
             Taken::Dead(_) | Taken::Unreadable { .. } => {}
         }

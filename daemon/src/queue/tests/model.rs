@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::simulated::{Ending, Simulated};
 use super::{Random, at, open, small};
 use crate::queue::disk::Disk;
-use crate::queue::{Limits, NewTask, Now, Queue, Refused, Retried, Taken, WhenFull, Why};
+use crate::queue::{Kind, Limits, NewTask, Now, Queue, Refused, Retried, Taken, WhenFull, Why};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Waits {
@@ -20,6 +20,7 @@ enum Waits {
 
 #[derive(Clone, Debug)]
 struct Task {
+    kind: Kind,
     order: Option<String>,
     key: Option<String>,
     deadline: Option<u64>,
@@ -86,10 +87,14 @@ impl Model {
         task.order.as_ref().is_none_or(|order| self.chains[order].first() == Some(&id))
     }
 
-    /// Who may be handed out at this time: surely, and perhaps.
-    fn due(&self, now: u64) -> (Vec<u64>, Vec<u64>) {
+    /// Who may be handed out at this time, of one kind or of any: surely, and perhaps.
+    fn due(&self, kind: Option<Kind>, now: u64) -> (Vec<u64>, Vec<u64>) {
         let turn = |wanted: &dyn Fn(&Waits) -> bool| {
-            let due = self.tasks.iter().filter(|(id, task)| wanted(&task.waits) && self.has_turn(**id, task));
+            let is_of_kind = |task: &Task| kind.is_none_or(|kind| task.kind == kind);
+            let due = self
+                .tasks
+                .iter()
+                .filter(|(id, task)| wanted(&task.waits) && is_of_kind(task) && self.has_turn(**id, task));
             due.map(|(id, _)| *id).collect::<Vec<_>>()
         };
         let surely = turn(&|waits| match waits {
@@ -189,12 +194,13 @@ impl Pair {
         let deadline = (self.random.below(6) == 0).then(|| self.clock + self.random.below(20_000));
         let length = if self.random.below(20) == 0 { 2900 } else { self.random.below(200) };
         let body: Vec<u8> = (0..length).map(|_| self.random.next() as u8).collect();
+        let kind = if self.random.below(3) == 0 { Kind::Command } else { Kind::Deliver };
         let new = NewTask {
             order_key: order.clone(),
             idempotency_key: key.clone(),
             deadline: deadline.map(|deadline| at(self.start, deadline).wall),
             body: body.clone(),
-            ..NewTask::default()
+            kind,
         };
         let pushed = self.queue().push_at(&new, self.now());
         if let Some(first) = key.as_deref().and_then(|key| self.model.owner(key)) {
@@ -227,13 +233,15 @@ impl Pair {
             self.model.chains.entry(order.clone()).or_default().push(pushed.id);
         }
         let (failures, steps, hurried, waits, made_up_key) = (0, 0, false, Waits::Ready, None);
-        let task = Task { order, key, deadline, body, failures, steps, hurried, waits, bytes, made_up_key };
+        let task =
+            Task { kind, order, key, deadline, body, failures, steps, hurried, waits, bytes, made_up_key };
         self.model.tasks.insert(pushed.id, task);
     }
 
     fn take(&mut self) {
-        let (surely, perhaps) = self.model.due(self.clock);
-        let taken = self.queue().take(self.now());
+        let kind = [None, Some(Kind::Deliver), Some(Kind::Command)][self.random.below(3) as usize];
+        let (surely, perhaps) = self.model.due(kind, self.clock);
+        let taken = self.queue().take(kind, self.now());
         let Some(taken) = taken else {
             assert_eq!(surely, [0; 0], "something is due");
             return;
@@ -252,6 +260,7 @@ impl Pair {
             Taken::Task(lease) => {
                 assert!(!expired && task.failures < self.model.limits.max_attempts);
                 assert_eq!((&lease.body, &lease.order_key), (&task.body, &task.order));
+                assert_eq!(lease.kind, task.kind);
                 let key = task.key.clone().or(task.made_up_key.clone());
                 assert_eq!(&lease.idempotency_key, key.as_ref().unwrap_or(&lease.idempotency_key));
                 task.made_up_key = Some(lease.idempotency_key);
@@ -286,8 +295,12 @@ impl Pair {
 
     fn retry(&mut self) {
         let Some(id) = self.pick(&Waits::Flight) else { return };
-        let failed = self.random.below(2) == 0;
-        let why = if failed { Why::Failed("it failed") } else { Why::Unreachable };
+        let (failed, hopeless) = (self.random.below(2) == 0, self.random.below(10) == 0);
+        let why = match (failed, hopeless) {
+            (true, true) => Why::Hopeless("it failed"),
+            (true, false) => Why::Failed("it failed"),
+            (false, _) => Why::Unreachable,
+        };
         let retried = self.queue().retry(id, why, self.now()).expect("in flight");
         let (clock, most, limits) = (self.clock, self.model.limits.max_attempts, self.model.limits.clone());
         let task = self.model.tasks.get_mut(&id).expect("a task");
@@ -295,11 +308,11 @@ impl Pair {
         task.steps = task.steps.saturating_add(1);
         match retried {
             Retried::Dead(death) => {
-                assert!(failed && task.failures >= most);
+                assert!(failed && (hopeless || task.failures >= most));
                 assert_eq!((death.id, death.evicted), (id, self.model.die(id)));
             }
             Retried::In(pause) => {
-                assert!(!failed || task.failures < most);
+                assert!(!failed || (!hopeless && task.failures < most));
                 let longest = limits.pause(task.steps, u32::MAX).as_millis() as u64;
                 let cap =
                     task.deadline.map_or(longest, |deadline| deadline.saturating_sub(clock).min(longest));
@@ -314,8 +327,8 @@ impl Pair {
     }
 
     fn reconnect(&mut self) {
-        self.queue().reconnected();
-        for task in self.model.tasks.values_mut() {
+        self.queue().reconnected(Kind::Deliver);
+        for task in self.model.tasks.values_mut().filter(|task| task.kind == Kind::Deliver) {
             if let Waits::Delayed(..) = task.waits {
                 (task.waits, task.hurried) = (Waits::Ready, true);
             }
@@ -361,7 +374,8 @@ impl Pair {
         let now = self.now();
         let shared: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let (queue, recovery) = open(&shared, &self.model.limits, now);
-        queue.reconnected();
+        queue.reconnected(Kind::Deliver);
+        queue.reconnected(Kind::Command);
         for task in self.model.tasks.values_mut() {
             if let Waits::Delayed(..) = task.waits {
                 (task.waits, task.hurried) = (Waits::Ready, true);
@@ -389,10 +403,13 @@ impl Pair {
         assert_eq!(dead, self.model.dead());
         // Twice what is in it, and three segments; what was copied is paid for by as much that is new.
         assert!(figures.disk_bytes < 3 * figures.bytes + 8 * 4096, "{figures:?}");
-        let due = self.queue().next_due(self.now());
-        let (surely, perhaps) = self.model.due(self.clock);
-        assert!(surely.is_empty() || due == Some(Duration::ZERO), "{due:?}");
-        assert!(!perhaps.is_empty() || due != Some(Duration::ZERO));
+        for kind in [None, Some(Kind::Deliver), Some(Kind::Command)] {
+            let due = self.queue().next_due(kind, self.now());
+            let (surely, _) = self.model.due(kind, self.clock);
+            let (_, perhaps) = self.model.due(None, self.clock);
+            assert!(surely.is_empty() || due == Some(Duration::ZERO), "{due:?}");
+            assert!(!perhaps.is_empty() || due != Some(Duration::ZERO));
+        }
     }
 }
 

@@ -49,7 +49,7 @@ fn pushers_and_takers_share_it() {
                                 done.fetch_add(1, Ordering::SeqCst);
                                 taken.push(lease.id);
                             }
-                            None => queue.wait(Duration::from_millis(20)),
+                            None => queue.wait(None, Duration::from_millis(20)),
                         }
                     }
                     taken
