@@ -5,6 +5,8 @@
     reason = "the daemon's command line is where it prints"
 )]
 
+mod queue;
+
 use std::ffi::{OsStr, OsString};
 #[cfg(unix)]
 use std::path::Path;
@@ -37,6 +39,13 @@ usage:
 the running daemon, or one of its workloads:
   seaworthyd status                     tell what runs, since when, and what comes next
   seaworthyd start | stop | restart | pause | resume | reload [WORKLOAD]
+  seaworthyd queue push [FILE]          give it a task, whose body is FILE or standard input, and wait until that is on disk
+      --run COMMAND      for this command of the configuration; else for the collector
+      --key KEY          a second task with this idempotency key is not taken in
+      --order-key KEY    tasks of one order key are done one at a time, in order
+      --deadline SECONDS after so long it is given up
+  seaworthyd queue dead                 list the tasks that were given up
+  seaworthyd queue replay | discard TASK | --all    try them again, or throw them away
       --config FILE      what a daemon is started with (Linux without systemd)
       --socket PATH      where the daemon listens, if not where --config FILE or the system says
       --format json      answer in JSON
@@ -80,6 +89,11 @@ pub(crate) enum Command {
     Manage(Manage),
     Ask {
         request: Request,
+        at: Place,
+        json: bool,
+    },
+    Queue {
+        action: queue::Action,
         at: Place,
         json: bool,
     },
@@ -149,6 +163,7 @@ struct Options {
     crash: Option<String>,
     is_daemonized: bool,
     daemonize: Daemonize,
+    queue: queue::Options,
 }
 
 fn parse_words(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
@@ -172,6 +187,11 @@ fn parse_words(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Long("group") => given.daemonize.group = Some(parser.value()?.string()?),
             Long("pid-file") => given.daemonize.pid_file = Some(PathBuf::from(parser.value()?)),
             Long("lock-file") => given.daemonize.lock_file = Some(PathBuf::from(parser.value()?)),
+            Long("run") => given.queue.task.run = Some(parser.value()?.string()?),
+            Long("key") => given.queue.task.idempotency_key = Some(parser.value()?.string()?),
+            Long("order-key") => given.queue.task.order_key = Some(parser.value()?.string()?),
+            Long("deadline") => given.queue.task.deadline_seconds = Some(parser.value()?.parse()?),
+            Long("all") => given.queue.all = true,
             Long("pulse") => given.pulse = Some(parser.value()?.parse()?),
             Long("crash") => given.crash = Some(parser.value()?.to_string_lossy().into_owned()),
             Value(word) => words.push(word.to_string_lossy().into_owned()),
@@ -205,6 +225,7 @@ fn command(words: &[&str], given: Options) -> Result<Command, lexopt::Error> {
         crash,
         is_daemonized,
         daemonize,
+        queue,
     } = given;
     if let (["worker"], Some(pulse)) = (words, pulse) {
         return Ok(Command::Work(worker::Start { config, as_service, pulse, crash }));
@@ -227,6 +248,16 @@ fn command(words: &[&str], given: Options) -> Result<Command, lexopt::Error> {
         };
     }
     let at = || Place { socket: socket.clone(), config: config.clone() };
+    if let ["queue", words @ ..] = words
+        && !as_service
+        && install == Install::default()
+        && !version
+    {
+        return Ok(Command::Queue { action: queue::action(words, queue)?, at: at(), json });
+    }
+    if queue != queue::Options::default() {
+        return Err("--run, --key, --order-key, --deadline and --all go with 'queue'".into());
+    }
     let is_plain = !as_service && install == Install::default();
     let is_local = socket.is_none() && !json;
     match words {
@@ -265,7 +296,7 @@ fn control(word: &str) -> Option<Control> {
 
 fn is_command(word: &str) -> bool {
     control(word).is_some()
-        || ["run", "check-config", "doctor", "install", "uninstall", "status"].contains(&word)
+        || ["run", "check-config", "doctor", "install", "uninstall", "status", "queue"].contains(&word)
 }
 
 /// Does what was asked.
@@ -291,6 +322,7 @@ pub(crate) fn perform(command: Command) -> Result<(), Failure> {
         }
         Command::Manage(manage) => println!("{}", os::manage(manage)?),
         Command::Ask { request, at, json } => ask(&request, &at, json)?,
+        Command::Queue { action, at, json } => queue::perform(&action, &at, json)?,
     }
     Ok(())
 }
@@ -302,11 +334,7 @@ fn ask(request: &Request, at: &Place, json: bool) -> Result<(), Failure> {
     };
     let answer = match answer {
         Some(answer) => answer?,
-        None => client::ask(&at.path()?, request).map_err(|failure| match os::absence() {
-            // The service manager knows more of a daemon that does not run.
-            Some(absence) if failure.code() == Cause::NotRunning as u8 => absence,
-            _ => failure,
-        })?,
+        None => send(request, &[], at)?,
     };
     if json {
         println!("{}", serde_json::to_string(&answer).expect("strings, numbers and words always serialise"));
@@ -323,10 +351,19 @@ fn ask(request: &Request, at: &Place, json: bool) -> Result<(), Failure> {
             }
         }
         Answer::Status { status } if !json => print!("{}", status.text()),
-        Answer::Status { .. } => {}
         Answer::Refused(refused) => return Err(Failure::new(Cause::Refused, refused.message, refused.next)),
+        _ => {}
     }
     Ok(())
+}
+
+/// Asks the daemon, and gives it `body`.
+fn send(request: &Request, body: &[u8], at: &Place) -> Result<Answer, Failure> {
+    client::ask(&at.path()?, request, body).map_err(|failure| match os::absence() {
+        // The service manager knows more of a daemon that does not run.
+        Some(absence) if failure.code() == Cause::NotRunning as u8 => absence,
+        _ => failure,
+    })
 }
 
 impl Place {

@@ -16,6 +16,7 @@ use crate::log::{Log, LogSettings};
 use crate::machine::Policy;
 use crate::metrics::MetricsConfig;
 use crate::privileges::Privileges;
+use crate::tasks::QueueSettings;
 
 /// A larger file is a mistake, not a configuration.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -37,6 +38,8 @@ pub(crate) struct Config {
     state_directory: Option<PathBuf>,
     /// Where metrics and health can be asked for.
     pub(crate) metrics: Spanned<MetricsConfig>,
+    /// Work that must not be lost; without it there is no queue.
+    pub(crate) queue: Option<Spanned<QueueSettings>>,
     /// What to supervise, started in this order.
     pub(crate) workloads: Vec<Workload>,
 }
@@ -50,6 +53,7 @@ impl Default for Config {
             control: ControlSettings::default(),
             state_directory: None,
             metrics: Spanned::new(0..0, MetricsConfig::default()),
+            queue: None,
             workloads: Vec::new(),
         }
     }
@@ -181,6 +185,9 @@ impl Config {
         check_seconds("stop_seconds", self.stop_seconds.as_ref())?;
         self.log.as_ref().check().map_err(|why| (self.log.span(), why))?;
         self.metrics.as_ref().check().map_err(|why| (self.metrics.span(), format!("metrics.{why}")))?;
+        if let Some(queue) = &self.queue {
+            queue.as_ref().check().map_err(|why| (queue.span(), format!("queue.{why}")))?;
+        }
         let mut names = BTreeSet::new();
         for workload in &self.workloads {
             let name = workload.name();
@@ -380,6 +387,7 @@ mod tests {
                 "c.toml:4: unknown variant `maybe`",
             ),
             ("a = = b", "c.toml:1: "),
+            ("[queue]\nattempt_seconds = 0\n", "c.toml:1: queue.attempt_seconds must be 1 to 3600, not 0"),
             ("\n[log]\nkeep = 0\n", "c.toml:2: log.keep must be 1 to 99, not 0"),
             (
                 "[[workloads]]\nname = \"a\"\ncommand = \"c\"\nreadiness = { interval_seconds = 3 }\n",

@@ -1,9 +1,15 @@
 //! What a process is started with; `os::Process` carries it out.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Stdio};
+use std::thread;
 
 use crate::log::Log;
 use crate::privileges::Privileges;
+
+/// The thread that writes what a program reads; bytes.
+const STACK: usize = 64 * 1024;
 
 /// A program to start and all that goes with it.
 #[derive(Clone)]
@@ -16,6 +22,8 @@ pub(crate) struct Launch {
     pub(crate) environment: Vec<(String, String)>,
     /// The working directory; the daemon's own when `None`.
     pub(crate) folder: Option<PathBuf>,
+    /// What it reads on its standard input; nothing when `None`.
+    pub(crate) input: Option<Vec<u8>>,
     pub(crate) privileges: Privileges,
     /// Whether it is told that it got its privileges; a refusal always is.
     pub(crate) is_audited: bool,
@@ -32,9 +40,23 @@ impl Launch {
             args: args.to_vec(),
             environment: Vec::new(),
             folder: None,
+            input: None,
             privileges: Privileges::default(),
             is_audited: true,
             log: log.clone(),
+        }
+    }
+
+    /// Its standard input, before it is started.
+    pub(crate) fn stdin(&self) -> Stdio {
+        if self.input.is_some() { Stdio::piped() } else { Stdio::null() }
+    }
+
+    /// Writes what it reads, from a thread of its own: a program that reads late, or never, holds up nobody.
+    pub(crate) fn feed(&self, stdin: Option<ChildStdin>) {
+        if let (Some(mut stdin), Some(input)) = (stdin, self.input.clone()) {
+            // Without a thread it reads the end at once; a program that does not read on misses the rest.
+            let _ = thread::Builder::new().stack_size(STACK).spawn(move || stdin.write_all(&input).ok());
         }
     }
 }

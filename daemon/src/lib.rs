@@ -21,12 +21,14 @@ mod machine;
 pub mod metrics;
 mod privileges;
 mod probe;
+mod program;
 pub mod queue;
 #[cfg(any(windows, test))]
 mod service_manager;
 mod start_when;
 pub mod state;
 mod supervisor;
+mod tasks;
 mod vital;
 mod worker;
 

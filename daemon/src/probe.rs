@@ -10,7 +10,7 @@ use crate::config::Probe;
 use crate::http;
 use crate::launch::Launch;
 use crate::metrics::{Outcome, Probe as Label};
-use crate::os::Process;
+use crate::program;
 use crate::supervisor::{Message, Shared};
 
 /// How soon a workload that is not ready yet is asked again: a restart should not last longer than the workload needs.
@@ -109,9 +109,7 @@ fn exec(words: &[String], launch: &Launch, purpose: Purpose, timeout: Duration) 
     let name = format!("{}/{}", launch.name, purpose.name());
     let launch =
         Launch { name, command: command.into(), args: args.to_vec(), is_audited: false, ..launch.clone() };
-    let mut process = Process::spawn(&launch)?;
     // What it prints is nobody's; closed pipes would kill it for printing, so they are read.
-    let (stdout, stderr) = process.take_output();
     let swallow = |output: Option<Box<dyn Read + Send>>| {
         if let Some(mut output) = output {
             let _ = thread::Builder::new()
@@ -119,22 +117,10 @@ fn exec(words: &[String], launch: &Launch, purpose: Purpose, timeout: Duration) 
                 .spawn(move || io::copy(&mut output, &mut io::sink()).ok());
         }
     };
-    swallow(stdout.map(|output| Box::new(output) as _));
-    swallow(stderr.map(|output| Box::new(output) as _));
-    let (ended, end) = mpsc::channel();
-    let wait = process.waiter();
-    thread::Builder::new().stack_size(STACK).spawn(move || {
-        wait();
-        let _ = ended.send(());
-    })?;
-    let in_time = end.recv_timeout(timeout).is_ok();
-    process.kill_tree();
-    let status = process.reap()?;
-    match (in_time, status.success()) {
-        (true, true) => Ok(()),
-        (true, false) => Err(io::Error::other(format!("{command} ended with {status}"))),
-        (false, _) => Err(io::Error::other(format!("{command} took longer than {} s", timeout.as_secs()))),
-    }
+    program::run(&launch, timeout, &|| false, |stdout, stderr| {
+        swallow(stdout.map(|output| Box::new(output) as _));
+        swallow(stderr.map(|output| Box::new(output) as _));
+    })
 }
 
 fn connect(address: &str, timeout: Duration) -> io::Result<TcpStream> {

@@ -18,6 +18,7 @@ use crate::metrics::{Build, Exporter, Metrics};
 use crate::os;
 use crate::state::{Control, State};
 use crate::supervisor::{Message, Shared, Supervisor};
+use crate::tasks::{Reports, Tasks};
 use crate::vital::Vital;
 
 /// The thread that reads the guardian's words; bytes.
@@ -56,9 +57,6 @@ fn supervise(start: Start, guardian: &Guardian) -> Result<(), Failure> {
             log.finish(Event::Refused, "cannot run", &[("error", Value::Text(failure.to_string()))]);
         }
     })?;
-    if let Some(crash) = start.crash {
-        log.write(Event::WorkerCrashed, &crash, &[]);
-    }
     let state_directory = config.state_directory();
     let metrics = Arc::new(Metrics::new(labels(&Identity::of_this_program()), state_directory.clone()));
     metrics.set_workloads(config.workloads.iter().map(Workload::name));
@@ -70,7 +68,14 @@ fn supervise(start: Start, guardian: &Guardian) -> Result<(), Failure> {
     let _server = exporter.serve(config.metrics.as_ref(), move || live.live(), move || ready.ready());
     let _keeper = state_directory.is_some().then(|| exporter.keep());
     let (sender, inbox) = mpsc::channel();
-    let clients = server::listen(&config.control, &sender, &log)?;
+    let tasks = Tasks::open(&config, &log, &metrics, &sender);
+    if let Some(tasks) = &tasks {
+        log.add(Box::new(Reports(Arc::clone(tasks))));
+    }
+    if let Some(crash) = start.crash {
+        log.write(Event::WorkerCrashed, &crash, &[]);
+    }
+    let clients = server::listen(&config.control, &sender, tasks.as_ref(), &log)?;
     let words = sender.clone();
     thread::Builder::new().stack_size(STACK).spawn(move || listen(io::stdin().lock(), &words)).map_err(
         |error| {
@@ -82,8 +87,14 @@ fn supervise(start: Start, guardian: &Guardian) -> Result<(), Failure> {
         },
     )?;
     let mut host = guardian.clone();
-    let ended =
-        Supervisor::new(config, start.config, Shared { log, sender, metrics, vital }, inbox, &mut host).run();
+    let ended = Supervisor::new(
+        config,
+        start.config,
+        Shared { log, sender, metrics, vital, tasks },
+        inbox,
+        &mut host,
+    )
+    .run();
     clients.wait();
     ended
 }

@@ -10,6 +10,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use promtool::{packaging, promtool, read, text};
@@ -25,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 /// Everything has happened at least once.
-fn eventful(state_folder: &Path) -> Metrics {
+fn eventful(state_folder: &Path, dead_letters: &Arc<AtomicU64>) -> Metrics {
     let build = Build { version: "1.2.3".into(), commit: "a\"b\\c\nd".into(), ..Build::default() };
     let metrics = Metrics::new(build, Some(state_folder.to_owned()));
     metrics.set_workloads(["web", "mail.relay-2_b"]);
@@ -45,7 +46,9 @@ fn eventful(state_folder: &Path) -> Metrics {
     metrics.heartbeat(Outcome::Failure);
     metrics.log_record_dropped();
     let oldest = SystemTime::now().checked_sub(Duration::from_secs(7200));
-    metrics.queue(Queue { tasks: 3, oldest, size_bytes: 90, limit_bytes: 100, dead_letters: 2 });
+    let queue = Queue { tasks: 3, oldest, size_bytes: 90, limit_bytes: 100, dead_letters: 0 };
+    let dead_letters = Arc::clone(dead_letters);
+    metrics.queue_from(move || Queue { dead_letters: dead_letters.load(Ordering::Relaxed), ..queue });
     metrics.queue_synced(Duration::from_micros(200));
     metrics.task_accepted();
     metrics.task_refused(TaskRefusal::Full);
@@ -59,7 +62,8 @@ fn eventful(state_folder: &Path) -> Metrics {
 #[test]
 fn promtool_finds_nothing_to_say_about_the_page() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for metrics in [eventful(folder.path()), Metrics::new(Build::default(), None)] {
+    let dead_letters = Arc::new(AtomicU64::new(2));
+    for metrics in [eventful(folder.path(), &dead_letters), Metrics::new(Build::default(), None)] {
         let output = promtool(&["check", "metrics"], &metrics.render(Format::Prometheus));
         assert!(output.status.success() && text(&output).is_empty(), "{}", text(&output));
     }
@@ -163,7 +167,8 @@ fn a_real_prometheus_scrapes_answers_and_alerts() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let state = folder.path().join("state");
     std::fs::create_dir(&state).expect("made");
-    let metrics = Arc::new(eventful(&state));
+    let dead_letters = Arc::new(AtomicU64::new(2));
+    let metrics = Arc::new(eventful(&state, &dead_letters));
     let exporter = Arc::new(Exporter::new(Arc::clone(&metrics), Some(&state)));
     let server = serve(&exporter, any_port());
     // The shipped rules, only with less patience.
@@ -215,7 +220,7 @@ fn a_real_prometheus_scrapes_answers_and_alerts() {
         prometheus.ask_until("/api/v1/alerts", |data| is_firing(data, name));
     }
     // Repaired, and silent again; gone, and noticed.
-    metrics.queue(Queue::default());
+    dead_letters.store(0, Ordering::Relaxed);
     metrics.service_ready(true);
     for name in ["SeaworthydDeadLetters", "SeaworthydNotReady"] {
         prometheus.ask_until("/api/v1/alerts", |data| data["alerts"].is_array() && !is_firing(data, name));

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use seaworthyd::queue::{Limits, NewTask, Now, Queue, Taken, Why};
+use seaworthyd::queue::{Kind, Limits, NewTask, Now, Queue, Taken, Why};
 
 const FOLDER: &str = "SEAWORTHYD_KILLS_FOLDER";
 const ROUND: &str = "SEAWORTHYD_KILLS_ROUND";
@@ -61,7 +61,7 @@ fn pushes_until_it_is_killed() {
                         Ok(pushed) => tell(format!("pushed {} {key}\n", pushed.id)),
                         Err(refused) => {
                             assert_eq!(refused, seaworthyd::queue::Refused::Full);
-                            queue.wait(Duration::from_millis(5));
+                            queue.wait(None, Duration::from_millis(5));
                         }
                     }
                 }
@@ -87,7 +87,7 @@ fn pushes_until_it_is_killed() {
                     }
                 }
                 Some(other) => panic!("{other:?}"),
-                None => queue.wait(Duration::from_millis(1)),
+                None => queue.wait(None, Duration::from_millis(1)),
             }
         }
     });
@@ -225,7 +225,7 @@ fn no_acknowledged_task_is_lost_to_kills() {
 fn check(path: &Path, ledger: &mut Ledger, is_last: bool) -> usize {
     let (queue, recovery) = Queue::open(path, limits()).expect("it opens");
     assert!(recovery.damage.iter().all(|damage| damage.is_tail), "{recovery:?}");
-    assert_eq!(queue.dead(), []);
+    assert_eq!(queue.dead(0, usize::MAX), []);
     // A repeated key answers with the first id.
     for (id, key) in ledger.held.iter().take(3).chain(ledger.held.iter().next_back()) {
         let again = NewTask { idempotency_key: Some(key.clone()), ..NewTask::default() };

@@ -321,6 +321,13 @@ fn the_same_transcript_on_both_systems() {
         "resume",
         "resume",
         "reload",
+        "queue push --run note --key one",
+        "queue push --run note --key one",
+        "queue push",
+        "queue push --run dance",
+        "queue dead",
+        "queue replay 77",
+        "queue dance",
         "restart web",
         "stop web",
         "stop web",
@@ -331,8 +338,13 @@ fn the_same_transcript_on_both_systems() {
         "restart",
         "stop",
     ];
-    let configuration =
-        |program: &str| format!("[[workloads]]\nname = \"web\"\ncommand = '{program}'\nargs = [\"sleep\"]\n");
+    let configuration = |program: &str, queue: &str| {
+        format!(
+            "[[workloads]]\nname = \"web\"\ncommand = '{program}'\nargs = [\"sleep\"]\n\
+             [queue]\ndirectory = '{queue}'\n\
+             [[queue.commands]]\nname = \"note\"\ncommand = '{program}'\nargs = [\"exit\"]\n"
+        )
+    };
     let numbers = |told: String| {
         let words = told.split_inclusive([' ', ')', ',', '\n']).map(|word| {
             let number = word.trim_end_matches([' ', ')', ',', '\n']);
@@ -345,7 +357,7 @@ fn the_same_transcript_on_both_systems() {
     };
 
     let wine = Wine::start();
-    wine.write("web.toml", &configuration(CLIENT));
+    wine.write("web.toml", &configuration(CLIENT, r"C:\queue"));
     wine.daemon(&["install", "--demand", "--config", r"C:\web.toml"]);
     let on_windows = |command: &str| {
         let words: Vec<_> = [PROGRAM].into_iter().chain(command.split(' ')).collect();
@@ -358,11 +370,11 @@ fn the_same_transcript_on_both_systems() {
     let (path, socket, log): (PathBuf, PathBuf, PathBuf) =
         ["web.toml", "control.sock", "log"].map(|name| folder.path().join(name)).into();
     let program = folder.path().join("workload");
-    std::fs::write(&program, "#!/bin/sh\nexec sleep 1000\n").expect("written");
+    std::fs::write(&program, "#!/bin/sh\n[ $1 = exit ] || exec sleep 1000\n").expect("written");
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its own");
     let whole = format!(
         "log.file = {log:?}\ncontrol.path = {socket:?}\n{}",
-        configuration(&program.display().to_string())
+        configuration(&program.display().to_string(), &folder.path().join("queue").display().to_string())
     );
     std::fs::write(&path, whole).expect("written");
     let on_linux = |command: &str| {

@@ -61,6 +61,7 @@ fn main() {
             std::fs::write(r"C:\awake", "").expect("written");
             std::thread::sleep(std::time::Duration::from_secs(600));
         }
+        ["exit"] => {}
         ["create", name, line] => println!("{}", bare::create(name, line)),
         ["start", name] => println!("{}", bare::start(name)),
         ["delete", name] => println!("{}", bare::delete(name)),

@@ -1,6 +1,6 @@
 //! The command line's side of the control channel.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::os::socket;
 /// A daemon answers at once, but for a control, which ends at a deadline of the daemon's own.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Asks the daemon that listens at `path`.
-pub(crate) fn ask(path: &Path, request: &Request) -> Result<Answer, Failure> {
+/// Asks the daemon that listens at `path`, and gives it `body` after that.
+pub(crate) fn ask(path: &Path, request: &Request, body: &[u8]) -> Result<Answer, Failure> {
     let explain = |error: io::Error| {
         let (message, next) = match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => (
@@ -34,6 +34,8 @@ pub(crate) fn ask(path: &Path, request: &Request) -> Result<Answer, Failure> {
     let patience = (!matches!(request, Request::Control { .. })).then_some(PATIENCE);
     stream.set_timeout(patience).map_err(explain)?;
     // A daemon that refuses whoever asks may close before it has heard all.
-    let sent = protocol::write(&mut stream, request);
+    let sent = protocol::write(&mut stream, request)
+        .and_then(|()| stream.write_all(body))
+        .and_then(|()| stream.flush());
     protocol::read(&mut stream).map_err(|error| explain(sent.err().unwrap_or(error)))
 }

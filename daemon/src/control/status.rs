@@ -24,6 +24,30 @@ pub struct Status {
     pub build: Option<String>,
     /// In the order of the configuration.
     pub workloads: Vec<WorkloadStatus>,
+    /// The tasks; `None` without a queue.
+    pub queue: Option<QueueStatus>,
+}
+
+/// The queue and its tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueStatus {
+    /// Tasks whose turn it is.
+    pub ready: u64,
+    /// Tasks that wait for their next attempt.
+    pub delayed: u64,
+    /// Tasks that are being done.
+    pub in_flight: u64,
+    /// Tasks that wait for another one of their order key.
+    pub blocked: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// All of them together. Bytes.
+    pub bytes: u64,
+    /// How long ago the oldest of those that are not dead was pushed, in milliseconds.
+    pub oldest_ms: Option<u64>,
+    /// Whether deliveries wait for a collector that is away.
+    pub waits_for_collector: bool,
 }
 
 /// One workload.
@@ -49,7 +73,7 @@ pub struct WorkloadStatus {
 }
 
 impl Status {
-    /// A line for the service and one for each workload.
+    /// A line for the service, one for each workload, and one for the queue.
     pub fn text(&self) -> String {
         let mut text =
             format!("{} {} (pid {}, {})\n", self.service, self.state.name(), self.pid, self.version);
@@ -73,6 +97,11 @@ impl Status {
                 let _ = write!(text, " ({})", more.join(", "));
             }
             text.push('\n');
+        }
+        if let Some(queue) = &self.queue {
+            let tasks = queue.ready + queue.delayed + queue.in_flight + queue.blocked;
+            let _ = write!(text, "  queue: {tasks} task(s), {} dead letter(s)", queue.dead);
+            text.push_str(if queue.waits_for_collector { ", waits for the collector\n" } else { "\n" });
         }
         text
     }

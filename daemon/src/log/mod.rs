@@ -27,6 +27,7 @@ pub(crate) use record::{Record, Value};
 pub(crate) use settings::{Journald, LogSettings};
 use sink::Queue;
 pub(crate) use sink::Sink;
+pub(crate) use time::rfc3339;
 
 /// How long the last records have to reach their sinks.
 const LAST_PATIENCE: Duration = Duration::from_secs(2);

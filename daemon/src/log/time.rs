@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Appends RFC 3339 in UTC with milliseconds; a clock before 1970 reads as 1970.
-pub(super) fn rfc3339(time: SystemTime, out: &mut String) {
+pub(crate) fn rfc3339(time: SystemTime, out: &mut String) {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let (year, month, day) = civil_from_days(days);

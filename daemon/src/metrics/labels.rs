@@ -91,8 +91,6 @@ label_values! {
         Invalid = "invalid",
         /// It could not be brought to the disk.
         Error = "error",
-        /// The service is paused or stopping.
-        Paused = "paused",
     }
     /// How a task left the queue without being acknowledged.
     TaskEnd {

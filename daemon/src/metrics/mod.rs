@@ -28,7 +28,7 @@ mod os;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 pub use config::MetricsConfig;
@@ -60,7 +60,7 @@ pub struct Metrics {
     heartbeats: Counters<Outcome>,
     workloads: RwLock<Vec<Arc<Workload>>>,
     workload_ready: Histogram,
-    queue: Mutex<Option<Queue>>,
+    queue: QueueSource,
     queue_sync: Histogram,
     attempts: Counters<AttemptOutcome>,
     attempt_time: Histogram,
@@ -228,9 +228,9 @@ impl Metrics {
         self.with(name, |workload| workload.set_memory_limit(bytes));
     }
 
-    /// The queue has changed.
-    pub fn queue(&self, queue: Queue) {
-        *self.queue.lock().unwrap_or_else(PoisonError::into_inner) = Some(queue);
+    /// There is a queue, and `source` tells of it whenever somebody asks.
+    pub fn queue_from(&self, source: impl Fn() -> Queue + Send + Sync + 'static) {
+        let _ = self.queue.0.set(Box::new(source));
     }
 
     /// The disk made tasks durable, in this time.
@@ -294,6 +294,10 @@ impl fmt::Debug for Metrics {
         out.write_str("Metrics")
     }
 }
+
+/// What tells of the queue, once there is one.
+#[derive(Default)]
+struct QueueSource(OnceLock<Box<dyn Fn() -> Queue + Send + Sync>>);
 
 /// A counter for each event of the catalogue.
 struct EventCounters(Box<[Counter]>);

@@ -170,7 +170,7 @@ impl Metrics {
     }
 
     fn visit_queue(&self, sink: Sink<'_>) {
-        let Some(queue) = *self.queue.lock().unwrap_or_else(PoisonError::into_inner) else { return };
+        let Some(queue) = self.queue.0.get().map(|source| source()) else { return };
         // A clock that was set back makes it 0, not negative.
         let age = |accepted| SystemTime::now().duration_since(accepted).unwrap_or_default().as_secs_f64();
         number(sink, &family::QUEUE_TASKS, &[], Some(queue.tasks as f64));

@@ -135,6 +135,8 @@ pub struct Death {
     pub id: u64,
     /// Of what.
     pub reason: String,
+    /// Its deadline has passed.
+    pub is_expired: bool,
     /// A dead task that gave way to it, because only so many are kept.
     pub evicted: Option<u64>,
 }

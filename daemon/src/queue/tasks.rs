@@ -1,6 +1,7 @@
 //! What becomes of tasks once they are in: taken, done, tried again, dead, revived.
 
 use std::io;
+use std::ops::Bound;
 use std::time::Duration;
 
 use super::clock::{Now, from_unix_ms, unix_ms};
@@ -23,7 +24,8 @@ impl Queue {
             return Some(Taken::Dead(self.die(inner, id, &why, now)));
         }
         if (1..=ticks).contains(&entry.deadline) {
-            return Some(Taken::Dead(self.die(inner, id, "its deadline has passed", now)));
+            let death = self.die(inner, id, "its deadline has passed", now);
+            return Some(Taken::Dead(Death { is_expired: true, ..death }));
         }
         let lease = inner.log.read(entry.place).and_then(|mut payload| {
             let (task, start) = task_of(&payload, id)?;
@@ -118,10 +120,17 @@ impl Queue {
         }
     }
 
-    /// The dead tasks, by id.
-    pub fn dead(&self) -> Vec<DeadTask> {
+    /// Whether a task is in the queue and not dead.
+    pub fn holds(&self, id: u64) -> bool {
+        self.lock().index.get(id).is_some_and(|entry| entry.state != State::Dead)
+    }
+
+    /// The dead tasks after task `after`, `most` of them, by id.
+    pub fn dead(&self, after: u64, most: usize) -> Vec<DeadTask> {
         let mut inner = self.lock();
-        let notes: Vec<(u64, Note)> = inner.index.dead.iter().map(|(id, note)| (*id, note.clone())).collect();
+        let from = (Bound::Excluded(after), Bound::Unbounded);
+        let notes = inner.index.dead.range(from).take(most);
+        let notes: Vec<(u64, Note)> = notes.map(|(id, note)| (*id, note.clone())).collect();
         let tasks = notes.into_iter().filter_map(|(id, note)| {
             let entry = *inner.index.get(id)?;
             let payload = inner.log.read_prefix(entry.place).unwrap_or_default();
@@ -225,7 +234,7 @@ impl Queue {
         }
         self.wake();
         self.collect(inner);
-        Death { id, reason: reason.to_owned(), evicted }
+        Death { id, reason: reason.to_owned(), is_expired: false, evicted }
     }
 
     /// Writes a record without a sync: it survives the process, and the machine once anything is synced.

@@ -10,13 +10,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
-use crate::control::protocol::{Answer, Request};
+use crate::control::protocol::Answer;
 use crate::failure::{Cause, Failure};
 use crate::guardian::Host;
 use crate::identity::Identity;
 use crate::log::{Event, Value};
 use crate::machine::{Input, KILL_GRACE};
 use crate::state::{Control, Refusal, State, Step};
+use crate::tasks::Tasks;
 
 use requests::Waiter;
 pub(crate) use slot::Shared;
@@ -33,13 +34,26 @@ pub(crate) enum Message {
     /// From a signal or a service manager.
     Control(Control),
     /// From a client, which waits for the answer.
-    Request { request: Request, reply: Sender<Answer> },
+    Asked { wish: Wish, reply: Sender<Answer> },
     /// The log file was moved away.
     Reopen,
     /// The process of a run has ended and waits to be reaped.
     Exited { run: u64 },
+    /// The last command of the queue has ended, while a pause or a stop waits for it.
+    Quiet,
     /// A probe's verdict on a run: it is ready, or it is not well because of this.
     Probed { run: u64, verdict: Result<(), String> },
+}
+
+/// What a client asks of the supervisor.
+#[derive(Clone, Debug)]
+pub(crate) enum Wish {
+    /// To change the state of a workload, or the service's if `None`.
+    Control(Control, Option<String>),
+    /// To tell all that is known.
+    Status,
+    /// To open the log file again.
+    Reopen,
 }
 
 /// The daemon while it runs.
@@ -148,8 +162,10 @@ impl<'a> Supervisor<'a> {
                     self.shared.log.write(Event::ControlRefused, &message, &fields);
                 }
             }
-            Message::Request { request, reply } => self.answer(request, reply),
+            Message::Asked { wish, reply } => self.answer(wish, reply),
             Message::Reopen => self.shared.log.reopen(),
+            // What waits for it is looked at after every message.
+            Message::Quiet => {}
             Message::Exited { run } => {
                 if let Some(index) = self.slot_of(run) {
                     let success = self.slots[index].reap(&self.shared);
@@ -185,14 +201,17 @@ impl<'a> Supervisor<'a> {
             Step::To(State::StopPending) => {
                 self.enter(State::StopPending, patience);
                 self.drive_all(Control::Stop);
+                self.with_tasks(Tasks::close);
             }
             Step::To(State::PausePending) => {
                 self.enter(State::PausePending, patience);
                 self.drive_all(Control::Pause);
+                self.with_tasks(Tasks::pause);
             }
             Step::To(State::ContinuePending) => {
                 self.enter(State::ContinuePending, patience);
                 self.drive_all(Control::Continue);
+                self.with_tasks(Tasks::resume);
                 // What was configured meanwhile begins now.
                 for index in 0..self.slots.len() {
                     if std::mem::take(&mut self.slots[index].is_awaited) {
@@ -229,7 +248,12 @@ impl<'a> Supervisor<'a> {
         match self.state {
             State::StartPending if self.is_ready() => self.enter(State::Running, Duration::ZERO),
             State::StartPending if self.deadline.is_some_and(|deadline| deadline <= now) => self.give_up(),
-            State::PausePending => self.enter(State::Paused, Duration::ZERO),
+            // A command that outlasts the pause's patience goes on in it.
+            State::PausePending
+                if self.is_quiet() || self.deadline.is_some_and(|deadline| deadline <= now) =>
+            {
+                self.enter(State::Paused, Duration::ZERO);
+            }
             State::ContinuePending => self.enter(State::Running, Duration::ZERO),
             _ => {}
         }
@@ -260,7 +284,17 @@ impl<'a> Supervisor<'a> {
 
     fn is_over(&self) -> bool {
         let is_settled = |slot: &Slot| !slot.machine.state().is_pending();
-        self.state == State::StopPending && self.slots.iter().all(is_settled)
+        let is_late = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        self.state == State::StopPending && self.slots.iter().all(is_settled) && (self.is_quiet() || is_late)
+    }
+
+    /// Whether no command of the queue runs.
+    fn is_quiet(&self) -> bool {
+        self.shared.tasks.as_ref().is_none_or(|tasks| tasks.is_quiet())
+    }
+
+    fn with_tasks(&self, act: impl FnOnce(&Tasks)) {
+        self.shared.tasks.as_deref().map(act);
     }
 
     fn end(mut self) -> Result<(), Failure> {
@@ -268,6 +302,7 @@ impl<'a> Supervisor<'a> {
         let deadline = Instant::now() + OUTPUT_GRACE;
         self.slots.iter_mut().for_each(|slot| slot.finish_output(deadline));
         let left = self.slots.iter().filter(|slot| slot.machine.has_process()).count();
+        self.with_tasks(Tasks::finish);
         self.state = State::Stopped;
         self.answer_waiters();
         log.finish(Event::Stopped, "stopped", &[("workloads_left", Value::Number(left as i64))]);

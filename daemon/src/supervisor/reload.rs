@@ -36,6 +36,9 @@ impl Supervisor<'_> {
 
     /// Takes over `config`; how many workloads that touched.
     fn adopt(&mut self, config: Config) -> [(&'static str, Value); 3] {
+        if let Some(tasks) = &self.shared.tasks {
+            tasks.adopt(config.queue.as_ref().map(|queue| queue.as_ref().clone()).unwrap_or_default());
+        }
         (self.heartbeat, self.stop_deadline) = (config.heartbeat(), config.stop_deadline());
         let stop = self.stop_deadline;
         let (mut new, mut changed, mut gone) = (0, 0, 0);

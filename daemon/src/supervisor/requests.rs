@@ -3,13 +3,12 @@
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use super::Supervisor;
 use super::slot::{Slot, milliseconds};
-use crate::control::protocol::{Answer, Outcome, Refused, RefusedKind, Request};
+use super::{Supervisor, Wish};
+use crate::control::protocol::{Answer, Outcome, Refused, RefusedKind};
 use crate::control::status::{Status, WorkloadStatus};
 use crate::identity::{Identity, NAME};
 use crate::machine::Input;
-use crate::metrics::ControlOutcome;
 use crate::state::{Control, State, Step};
 
 /// A client that waits for a change to be done.
@@ -22,19 +21,19 @@ pub(super) struct Waiter {
 }
 
 impl Supervisor<'_> {
-    pub(super) fn answer(&mut self, request: Request, reply: Sender<Answer>) {
-        let command = match &request {
-            Request::Status {} => "status",
-            Request::Reopen {} => "other",
-            Request::Control { control, .. } => control.name(),
+    pub(super) fn answer(&mut self, wish: Wish, reply: Sender<Answer>) {
+        let command = match &wish {
+            Wish::Status => "status",
+            Wish::Reopen => "other",
+            Wish::Control(control, _) => control.name(),
         };
-        let answer = match request {
-            Request::Status {} => Ok(Answer::Status { status: Box::new(self.status()) }),
-            Request::Reopen {} => {
+        let answer = match wish {
+            Wish::Status => Ok(Answer::Status { status: Box::new(self.status()) }),
+            Wish::Reopen => {
                 self.shared.log.reopen();
                 Ok(Answer::Done { outcome: Outcome::Changed, state: self.state })
             }
-            Request::Control { control, workload } => match self.control(control, workload.as_deref()) {
+            Wish::Control(control, workload) => match self.control(control, workload.as_deref()) {
                 Ok(None) => {
                     Ok(Answer::Done { outcome: Outcome::Changed, state: self.state_of(workload.as_deref()) })
                 }
@@ -49,15 +48,7 @@ impl Supervisor<'_> {
     }
 
     fn send(&self, command: &str, reply: &Sender<Answer>, answer: Answer) {
-        let outcome = match &answer {
-            Answer::Done { outcome: Outcome::Already, .. } => ControlOutcome::Already,
-            Answer::Done { .. } | Answer::Status { .. } => ControlOutcome::Done,
-            Answer::Refused(refused) => match refused.kind {
-                RefusedKind::NotReached => ControlOutcome::Failed,
-                _ => ControlOutcome::Refused,
-            },
-        };
-        self.shared.metrics.control(command, outcome);
+        self.shared.metrics.control(command, answer.outcome());
         // A client that has left misses its answer.
         let _ = reply.send(answer);
     }
@@ -180,6 +171,7 @@ impl Supervisor<'_> {
             version: identity.version().to_owned(),
             build: identity.build().map(ToOwned::to_owned),
             workloads: self.slots.iter().map(workload_status).collect(),
+            queue: self.shared.tasks.as_ref().map(|tasks| tasks.status()),
         }
     }
 }

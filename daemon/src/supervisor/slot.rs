@@ -17,6 +17,7 @@ use crate::metrics::{ExitReason, Metrics};
 use crate::os::Process;
 use crate::probe::{self, Asking, Purpose};
 use crate::state::{Control, Refusal, State, Step};
+use crate::tasks::Tasks;
 use crate::vital::Vital;
 
 /// The threads around a process read lines or wait; bytes.
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) sender: Sender<Message>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) vital: Arc<Vital>,
+    /// `None` without a queue.
+    pub(crate) tasks: Option<Arc<Tasks>>,
 }
 
 /// A workload.

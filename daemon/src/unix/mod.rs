@@ -150,12 +150,12 @@ fn beside(socket: &Path, extension: &str) -> PathBuf {
 
 fn start(control: Control, at: &Place) -> Result<Answer, Failure> {
     let socket = at.path()?;
-    match client::ask(&socket, &Request::Status {}) {
+    match client::ask(&socket, &Request::Status {}, &[]) {
         Ok(Answer::Status { status }) if control == Control::Start => {
             return Ok(Answer::Done { outcome: Outcome::Already, state: status.state });
         }
         Ok(_) => {
-            client::ask(&socket, &Request::Control { control: Control::Stop, workload: None })?;
+            client::ask(&socket, &Request::Control { control: Control::Stop, workload: None }, &[])?;
             // The guardian lets go of its lock a moment after the worker's answer.
             lock::wait_until_free(&beside(&socket, "lock"), UNLOCK_PATIENCE);
         }

@@ -70,8 +70,9 @@ impl Process {
         if let Some(folder) = &launch.folder {
             command.current_dir(folder);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = privileges::start(command, launch)?;
+        command.stdin(launch.stdin()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = privileges::start(command, launch)?;
+        launch.feed(child.stdin.take());
         let (name, log) = (launch.name.clone(), launch.log.clone());
         Ok(Self { group: Pid::from_child(&child), child, name, log })
     }

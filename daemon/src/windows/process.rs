@@ -65,10 +65,11 @@ impl Process {
             .args(&launch.args)
             .envs(launch.environment.iter().map(|(name, value)| (name, value)))
             .creation_flags(CREATE_SUSPENDED | creation_flags())
-            .stdin(Stdio::null())
+            .stdin(launch.stdin())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
+        launch.feed(child.stdin.take());
         let waited = enter_job_and_run(&child, &job).inspect_err(|_| {
             let _ = child.kill();
             let _ = child.wait();

@@ -12,7 +12,7 @@ fn filled() -> Metrics {
     metrics.set_workloads(["web", "a.b-c_d"]);
     metrics.workload_started("web", std::process::id());
     metrics.workload_memory_limit("web", Some(1 << 20));
-    metrics.queue(Queue::default());
+    metrics.queue_from(Queue::default);
     metrics
 }
 

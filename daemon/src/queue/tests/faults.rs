@@ -114,7 +114,7 @@ fn check(disk: &Simulated, start: Instant, ledger: &Ledger, ending: Ending, what
     let shared: Arc<dyn Disk> = Arc::new(disk.restart(ending));
     let now = at(start, 60_000);
     let (queue, recovery) = open(&shared, &Limits { max_tasks: 1000, max_attempts: 200, ..small() }, now);
-    for dead in queue.dead() {
+    for dead in queue.dead(0, usize::MAX) {
         queue.replay(dead.id).unwrap_or_else(|error| panic!("{what}: {error}"));
     }
     queue.reconnected(Kind::Deliver);
@@ -216,7 +216,7 @@ fn the_queue_goes_on_after_each_fault() {
             for id in ledger.in_flight.drain(..).chain(ledger.stuck.drain(..)) {
                 queue.retry(id, Why::Unreachable, now).expect("in flight");
             }
-            for dead in queue.dead() {
+            for dead in queue.dead(0, usize::MAX) {
                 queue.replay(dead.id).expect("dead");
             }
             queue.reconnected(Kind::Deliver);

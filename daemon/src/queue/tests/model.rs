@@ -399,7 +399,7 @@ impl Pair {
         assert_eq!(figures.ready + figures.delayed + figures.blocked, waiting);
         assert_eq!(figures.bytes, self.model.bytes());
         assert_eq!(self.queue().depth(), self.model.tasks.len() - figures.dead);
-        let dead: Vec<u64> = self.queue().dead().iter().map(|dead| dead.id).collect();
+        let dead: Vec<u64> = self.queue().dead(0, usize::MAX).iter().map(|dead| dead.id).collect();
         assert_eq!(dead, self.model.dead());
         // Twice what is in it, and three segments; what was copied is paid for by as much that is new.
         assert!(figures.disk_bytes < 3 * figures.bytes + 8 * 4096, "{figures:?}");
