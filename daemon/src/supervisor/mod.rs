@@ -189,7 +189,12 @@ impl<'a> Supervisor<'a> {
     fn drive(&mut self, index: usize, input: Input) -> Result<Step, Refusal> {
         // Only a new start uses it up; a number that is never used does no harm.
         self.last_run += 1;
-        self.slots[index].drive(input, self.last_run, &self.shared)
+        let driven = self.slots[index].drive(input, self.last_run, &self.shared);
+        if matches!(driven, Ok(Step::To(_))) {
+            // Many workloads that are slow to start, or to end, one after the other, are no loop that hangs.
+            self.tell(|host| host.alive());
+        }
+        driven
     }
 
     /// Does what is asked of the service as a whole.

@@ -29,8 +29,9 @@ impl Host for Systemd {
     }
 
     fn pulse(&self) -> Option<Duration> {
-        // Half of it is systemd's own advice (sd_watchdog_enabled(3)).
-        sd_notify::watchdog_enabled().map(|limit| limit / 2)
+        // sd_watchdog_enabled(3) advises half of it at the least. At a quarter the guardian still has time to find that its
+        // worker hangs, and to start another, before systemd ends both.
+        sd_notify::watchdog_enabled().map(|limit| limit / 4)
     }
 
     fn alive(&mut self) -> io::Result<()> {
