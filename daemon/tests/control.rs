@@ -197,9 +197,15 @@ fn a_reload_touches_what_changed_and_a_bad_file_nothing() {
     let changed = workload("mail", &format!("echo changed; {CALM}"));
     configure(folder.path(), &(web + &changed));
     assert_eq!(ask(folder.path(), "reload"), done("seaworthyd is running"));
-    let reloaded = daemon.wait_for("reloaded");
-    assert_eq!((&reloaded["fields"]["new"], &reloaded["fields"]["gone"]), (&1.into(), &1.into()));
-    while daemon.wait_for("workload-output")["message"] != "changed" {}
+    // The workload may print before the record of its beginning is written.
+    let (mut reloaded, mut has_changed) = (None, false);
+    while reloaded.is_none() || !has_changed {
+        let record = daemon.next().expect("a record");
+        has_changed |= record["message"] == "changed";
+        reloaded = reloaded.or_else(|| (record["event"] == "reloaded").then(|| record["fields"].clone()));
+    }
+    let reloaded = reloaded.expect("just seen");
+    assert_eq!((&reloaded["new"], &reloaded["gone"]), (&1.into(), &1.into()));
     let after = status(folder.path());
     let names: Vec<_> =
         after["workloads"].as_array().expect("a list").iter().map(|one| &one["name"]).collect();
@@ -328,7 +334,8 @@ fn every_status_follows_the_published_schema() {
     let validator = jsonschema::draft202012::new(&schema).expect("a schema");
     let folder = folder();
     let crashing = workload("crashes", "exit 3") + &workload("once", "exit 1") + "restart = \"never\"\n";
-    let mut daemon = Daemon::run(&(workload("web", CALM) + &crashing), folder.path());
+    let queue = format!("[queue]\ndirectory = {:?}\n", folder.path().join("queue"));
+    let mut daemon = Daemon::run(&(workload("web", CALM) + &crashing + &queue), folder.path());
     daemon.wait_for("workload-failed");
     while daemon.wait_for("workload-restart")["fields"]["short_runs"] != 4 {}
     let status = status(folder.path());
@@ -338,6 +345,7 @@ fn every_status_follows_the_published_schema() {
     assert_eq!(states, ["running", "backoff", "failed"]);
     let text = ask(folder.path(), "status").0;
     assert!(text.contains("again in ") && text.contains("last: exit status: 3"), "{text}");
+    assert!(text.contains("queue: 0 task(s), 0 dead letter(s)\n"), "{text}");
     assert_eq!(daemon.stop().1, Some(0));
 }
 

@@ -193,6 +193,8 @@ pub enum RefusedKind {
     NoQueue,
     /// The queue or its disk is full.
     Full,
+    /// The queue's disk fails.
+    DiskFailed,
     /// No dead letter has that number.
     UnknownTask,
 }

@@ -86,7 +86,7 @@ impl Gate {
         let mut state = self.lock();
         state.busy[kind as usize] -= 1;
         self.changed.notify_all();
-        (state.paused || state.closing) && state.busy[Kind::Command as usize] == 0
+        kind == Kind::Command && (state.paused || state.closing) && state.busy[kind as usize] == 0
     }
 
     /// The scout's work is over. Where it did not find out whether the collector is back, the next may look at once.

@@ -130,7 +130,8 @@ impl Tasks {
             let (reason, kind) = match refused {
                 queue::Refused::Full => (TaskRefusal::Full, RefusedKind::Full),
                 queue::Refused::TooLong(..) => (TaskRefusal::TooLarge, RefusedKind::BadRequest),
-                _ => (TaskRefusal::Error, RefusedKind::Full),
+                queue::Refused::DiskFull => (TaskRefusal::Error, RefusedKind::Full),
+                queue::Refused::Io(..) => (TaskRefusal::Error, RefusedKind::DiskFailed),
             };
             let words = refused.to_string();
             self.refused(reason, peer, &words);
