@@ -94,6 +94,8 @@ pub(super) fn run(renderer: &Renderer) -> Result<(), Failure> {
 struct Prepared {
     folder: PathBuf,
     words: Vec<String>,
+    /// Process numbers, as workloads start.
+    starts: Receiver<(u32, Instant)>,
 }
 
 fn prepared(
@@ -115,7 +117,24 @@ fn prepared(
         prepare(&folder, &run)
     };
     let words = make().map_err(|error| cannot("prepare a supervisor", &error))?;
-    Ok(Prepared { folder, words })
+    let starts = listen(&folder).map_err(|error| cannot("open a pipe", &error))?;
+    Ok(Prepared { folder, words, starts })
+}
+
+/// Hears what workloads say in the pipe of `folder`. One reader for all runs: a second one would take words from the first.
+fn listen(folder: &Path) -> std::io::Result<Receiver<(u32, Instant)>> {
+    let (sender, starts) = mpsc::channel();
+    // Open for both ways: the pipe does not end with a writer.
+    let pipe = File::options().read(true).write(true).open(folder.join("pipe"))?;
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            let started = line.parse().map(|number| sender.send((number, Instant::now())));
+            if matches!(started, Ok(Err(_))) {
+                return;
+            }
+        }
+    });
+    Ok(starts)
 }
 
 fn measure(renderer: &Renderer, prepared: &[(&'static str, Prepared)]) -> Result<Vec<Contender>, Failure> {
@@ -146,39 +165,26 @@ fn measure(renderer: &Renderer, prepared: &[(&'static str, Prepared)]) -> Result
 }
 
 /// A supervisor with its workload; ends with it.
-struct Running {
+struct Running<'a> {
     supervisor: Child,
     /// Process numbers, as workloads start.
-    starts: Receiver<(u32, Instant)>,
+    starts: &'a Receiver<(u32, Instant)>,
     crash: PathBuf,
     workload: u32,
     begun_after: f64,
 }
 
-impl Running {
-    fn start(prepared: &Prepared) -> Result<Self, Failure> {
-        let (sender, starts) = mpsc::channel();
-        let pipe = prepared.folder.join("pipe");
-        // Open for both ways: the pipe does not end with a writer.
-        let pipe = File::options()
-            .read(true)
-            .write(true)
-            .open(pipe)
-            .map_err(|error| cannot("open a pipe", &error))?;
-        std::thread::spawn(move || {
-            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-                let started = line.parse().map(|number| sender.send((number, Instant::now())));
-                if matches!(started, Ok(Err(_))) {
-                    return;
-                }
-            }
-        });
+impl<'a> Running<'a> {
+    fn start(prepared: &'a Prepared) -> Result<Self, Failure> {
+        // What a workload of the last one was still to say.
+        prepared.starts.try_iter().for_each(drop);
         let Some((program, args)) = prepared.words.split_first() else { return Err(silent()) };
         let mut command = Command::new(program);
         command.args(args).process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let begun = Instant::now();
         let supervisor = command.spawn().map_err(|error| cannot("start a supervisor", &error))?;
         let crash = prepared.folder.join("crash");
+        let starts = &prepared.starts;
         let mut running = Self { supervisor, starts, crash, workload: 0, begun_after: 0.0 };
         running.begun_after = running.next(begun)?;
         Ok(running)
@@ -227,7 +233,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
         signal(Signal::TERM, self.supervisor.id(), false);
         std::thread::sleep(Duration::from_millis(500));
