@@ -11,7 +11,7 @@ use artifact::Target;
 use inputs::{Item, Limits};
 use inspect::facts::Binary;
 use reproduce::{Statement, Verdict};
-use seaworthyd::queue::{Limits as QueueLimits, NewTask, Now, Queue, Taken};
+use seaworthyd::queue::{Kind as TaskKind, Limits as QueueLimits, NewTask, Now, Queue, Taken};
 use verify::{Date, Kind, PolicyFile, Preset, Subject};
 
 /// One reader.
@@ -141,12 +141,13 @@ fn queued(bytes: &[u8]) {
     let limits =
         || QueueLimits { segment_bytes: 64 << 10, max_body_bytes: 4 << 10, ..QueueLimits::default() };
     let (queue, recovery) = Queue::open(folder.path(), limits()).expect("damage is no error");
-    let held = queue.depth() + queue.dead().len();
+    let held = queue.depth() + queue.dead(0, usize::MAX).len();
     assert_eq!(held, recovery.tasks + recovery.dead);
-    queue.reconnected();
+    queue.reconnected(TaskKind::Deliver);
+    queue.reconnected(TaskKind::Command);
     let now = Now::read();
     let mut taken = 0;
-    while let Some(next) = queue.take(now) {
+    while let Some(next) = queue.take(None, now) {
         taken += 1;
         if let Taken::Task(lease) = next {
             queue.done(lease.id).expect("in flight");
@@ -155,11 +156,14 @@ fn queued(bytes: &[u8]) {
     assert_eq!((taken, queue.depth()), (recovery.tasks, 0), "each is handed out once");
     let new = NewTask { body: b"new".to_vec(), ..NewTask::default() };
     let id = queue.push(&new).expect("room").id;
-    let dead = queue.dead().len();
+    let dead = queue.dead(0, usize::MAX).len();
     drop(queue);
     let (queue, recovery) = Queue::open(folder.path(), limits()).expect("it opens again");
     assert_eq!((recovery.tasks, recovery.dead), (1, dead), "what ended is back");
-    assert!(matches!(queue.take(now), Some(Taken::Task(lease)) if lease.id == id), "the new task is gone");
+    assert!(
+        matches!(queue.take(None, now), Some(Taken::Task(lease)) if lease.id == id),
+        "the new task is gone"
+    );
 }
 
 fn policy(bytes: &[u8]) {
