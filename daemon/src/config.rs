@@ -191,9 +191,8 @@ impl Config {
         let mut names = BTreeSet::new();
         for workload in &self.workloads {
             let name = workload.name();
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
-                let why = format!("name {name:?} must be 1 to 64 letters, digits, '-', '_' or '.'");
+            if !is_plain(name) {
+                let why = format!("name {name:?} must be {PLAIN}");
                 return Err((workload.name.span(), why));
             }
             if !names.insert(name) {
@@ -242,6 +241,15 @@ impl Config {
     pub(crate) fn stop_deadline(&self) -> Duration {
         seconds(self.stop_seconds.as_ref(), 10)
     }
+}
+
+/// What the name of a workload or command must be.
+pub(crate) const PLAIN: &str = "1 to 64 letters, digits, '-', '_' or '.'";
+
+/// Whether `name` is that.
+pub(crate) fn is_plain(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (1..=64).contains(&name.len()) && name.chars().all(is_plain)
 }
 
 fn check_seconds(key: &str, value: Option<&Spanned<u64>>) -> Result<(), (Range<usize>, String)> {

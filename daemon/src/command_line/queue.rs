@@ -43,8 +43,7 @@ pub(super) fn action(words: &[&str], given: Options) -> Result<Action, lexopt::E
         _ => Err("name one task, or --all".into()),
     };
     match words {
-        ["push"] if !all => Ok(Action::Push { task, file: None }),
-        ["push", "-"] if !all => Ok(Action::Push { task, file: None }),
+        ["push"] | ["push", "-"] if !all => Ok(Action::Push { task, file: None }),
         ["push", file] if !all => Ok(Action::Push { task, file: Some(PathBuf::from(file)) }),
         ["dead"] if !all && is_plain => Ok(Action::Dead),
         ["replay", ids @ ..] if ids.len() < 2 && is_plain => which(ids.first()).map(Action::Replay),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::capture::OutputSettings;
+use crate::config::{PLAIN, is_plain};
 use crate::http::Url;
 use crate::launch::Launch;
 use crate::log::{Event, Level, Log};
@@ -123,11 +124,8 @@ impl QueueSettings {
         let mut names = BTreeSet::new();
         for command in &self.commands {
             let name = &command.name;
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
-                return Err(format!(
-                    "name {name:?} of a command must be 1 to 64 letters, digits, '-', '_' or '.'"
-                ));
+            if !is_plain(name) {
+                return Err(format!("name {name:?} of a command must be {PLAIN}"));
             }
             if !names.insert(name) {
                 return Err(format!("name {name:?} of a command is used twice"));
