@@ -12,15 +12,17 @@ const ALL: &[&str] =
 
 #[test]
 fn a_release_in_the_pinned_images_holds_and_is_the_same_from_another_folder() {
-    release_holds_and_repeats("docker");
+    release_holds_and_repeats("docker", "aarch64-linux");
 }
 
 #[test]
 fn a_release_with_the_embedded_zig_holds_and_is_the_same_from_another_folder() {
-    release_holds_and_repeats("zig");
+    release_holds_and_repeats("zig", "x86_64-windows");
 }
 
-fn release_holds_and_repeats(builder: &str) {
+/// Releases for [`ALL`], and for `repeated` once more: the builders' other pairs with a default target are rebuilt by
+/// `reproducible.rs`, under every variation.
+fn release_holds_and_repeats(builder: &str, repeated: &str) {
     let first = Checkout::of_head("first");
     let mut args = vec!["release", "--strict", "--builder", builder];
     for target in ALL {
@@ -31,14 +33,19 @@ fn release_holds_and_repeats(builder: &str) {
     holds(&first, &folder, &released["manifest"], builder);
 
     let second = Checkout::of_head("second-with-a-longer-name");
-    let again = second.json(&args);
-    let (one, other) = (sums(&folder), sums(Path::new(again["folder"].as_str().unwrap())));
+    let again = second.json(&["release", "--strict", "--builder", builder, "--target", repeated]);
+    let (one, mut other) = (sums(&folder), sums(Path::new(again["folder"].as_str().unwrap())));
     assert_eq!(
         one.len(),
         2 * ALL.len() + 1,
         "an archive and its symbols a target, and the manifest: {one:?}"
     );
-    assert_eq!(one, other, "two folders, two releases");
+    // The manifest lists what was released, which differs.
+    other.retain(|name, _| name.contains(repeated));
+    assert_eq!(other.len(), 2, "an archive and its symbols: {other:?}");
+    for (name, digest) in &other {
+        assert_eq!(one.get(name), Some(digest), "two folders, two of {name}");
+    }
 }
 
 fn holds(checkout: &Checkout, folder: &Path, manifest: &Value, builder: &str) {

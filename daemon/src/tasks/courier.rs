@@ -57,7 +57,7 @@ fn work(tasks: &Tasks, kind: Kind) {
         let is_idle = taken.is_none();
         match taken {
             None => {}
-            Some(Taken::Task(lease)) => attempt(tasks, &lease),
+            Some(Taken::Task(lease)) => attempt(tasks, &lease, entry),
             Some(Taken::Dead(death)) => tasks.bury(&death, None),
             Some(Taken::Unreadable { id, why }) => {
                 let fields = [("task_id", number_of(id)), ("error", Value::Text(why))];
@@ -77,7 +77,7 @@ fn work(tasks: &Tasks, kind: Kind) {
     }
 }
 
-fn attempt(tasks: &Tasks, lease: &Lease) {
+fn attempt(tasks: &Tasks, lease: &Lease, entry: Entry) {
     let (settings, trace) = (tasks.settings(), trace::id(&lease.idempotency_key));
     let begun = Instant::now();
     let since_accepted = || SystemTime::now().duration_since(lease.pushed).unwrap_or_default();
@@ -136,7 +136,7 @@ fn attempt(tasks: &Tasks, lease: &Lease) {
         Err(_) => {}
     }
     if let Outcome::Away(error, wish) = &outcome
-        && tasks.gate.is_away(*wish)
+        && tasks.gate.is_away(entry, *wish)
     {
         let message = "the collector does not take deliveries, they wait for it";
         tasks.log.write(Event::CollectorAway, message, &[("error", text(error))]);

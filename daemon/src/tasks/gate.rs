@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::queue::Kind;
 
-/// How long the collector is left alone after the first attempt that found it away; it doubles with each further one.
+/// How long the collector is left alone after the first attempt that found it away; it doubles with each further scout that
+/// finds it away.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// It is never left alone for longer on its own account: so soon its return is noticed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -113,14 +114,28 @@ impl Gate {
         self.lock().last_taken.is_some_and(|taken| taken + LATELY > begun)
     }
 
-    /// The collector is away, and may wish to be left alone for so long; whether that is news.
-    pub(super) fn is_away(&self, wish: Option<Duration>) -> bool {
+    /// Who came in by `entry` found the collector away, and it may wish to be left alone for so long; whether that is news.
+    pub(super) fn is_away(&self, entry: Entry, wish: Option<Duration>) -> bool {
         let mut state = self.lock();
-        let before = state.away.as_ref().map(|away| away.pause);
-        let pause = before.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
-        let wish = wish.unwrap_or_default().min(LONGEST_WISH);
-        state.away = Some(Away { until: Instant::now() + pause.max(wish), pause, is_scouted: false });
-        before.is_none()
+        let (now, wish) = (Instant::now(), wish.unwrap_or_default().min(LONGEST_WISH));
+        let pause = match &mut state.away {
+            None => FIRST_PAUSE,
+            Some(away) if entry == Entry::Scout => (away.pause * 2).min(LONGEST_PAUSE),
+            // It had begun before that was known.
+            Some(away) => {
+                away.until = away.until.max(now + wish);
+                return false;
+            }
+        };
+        let away = Away { until: now + pause.max(wish), pause, is_scouted: false };
+        state.away.replace(away).is_none()
+    }
+
+    /// There is another collector: nothing is known of it.
+    pub(super) fn forget_collector(&self) {
+        let mut state = self.lock();
+        (state.away, state.last_taken) = (None, None);
+        self.changed.notify_all();
     }
 
     /// Whether deliveries wait for the collector.
@@ -176,11 +191,13 @@ mod tests {
     fn one_scout_looks_for_a_collector_that_is_away() {
         let gate = Gate::default();
         assert_eq!(gate.enter(Kind::Deliver, PATIENCE), Some(Entry::Free));
-        assert!(gate.is_away(None), "that is news");
+        assert!(gate.is_away(Entry::Free, None), "that is news");
+        assert!(!gate.is_away(Entry::Free, None), "another that had begun before");
+        assert_eq!(gate.lock().away.as_ref().map(|away| away.pause), Some(FIRST_PAUSE));
         let begun = Instant::now();
         assert_eq!(gate.enter(Kind::Deliver, PATIENCE), Some(Entry::Scout));
         assert!(begun.elapsed() >= FIRST_PAUSE - Duration::from_millis(1));
-        assert!(!gate.is_away(None), "no news");
+        assert!(!gate.is_away(Entry::Scout, None), "no news");
         assert_eq!(gate.lock().away.as_ref().map(|away| away.pause), Some(2 * FIRST_PAUSE));
         // Commands do not wait for it.
         assert_eq!(gate.enter(Kind::Command, PATIENCE), Some(Entry::Free));
@@ -191,7 +208,9 @@ mod tests {
     #[test]
     fn a_wish_to_be_left_alone_is_heard_up_to_an_hour() {
         let gate = Gate::default();
-        gate.is_away(Some(Duration::from_secs(1_000_000)));
+        gate.is_away(Entry::Free, None);
+        // The wish counts even if it comes second.
+        gate.is_away(Entry::Free, Some(Duration::from_secs(1_000_000)));
         let until = gate.lock().away.as_ref().map(|away| away.until).expect("away");
         let left = until - Instant::now();
         assert!(left > LONGEST_WISH - PATIENCE && left <= LONGEST_WISH, "{left:?}");
@@ -203,6 +222,9 @@ mod tests {
             assert_eq!(gate.enter(Kind::Deliver, PATIENCE), Some(Entry::Scout));
             gate.recall();
         }
+        gate.is_away(Entry::Scout, Some(LONGEST_WISH));
+        gate.forget_collector();
+        assert_eq!(gate.enter(Kind::Deliver, PATIENCE), Some(Entry::Free));
     }
 
     #[test]

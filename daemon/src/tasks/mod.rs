@@ -319,7 +319,12 @@ impl Tasks {
             let message = "directory, limits and *_at_once of the queue change with the daemon's next start";
             self.log.write(Event::QueueUnchanged, message, &[]);
         }
+        let is_another = adopted.collector != before.collector;
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(adopted);
+        if is_another {
+            self.gate.forget_collector();
+            self.queue.reconnected(Kind::Deliver);
+        }
     }
 
     fn settings(&self) -> Arc<QueueSettings> {
