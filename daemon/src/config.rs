@@ -17,6 +17,7 @@ use crate::machine::Policy;
 use crate::metrics::MetricsConfig;
 use crate::privileges::Privileges;
 use crate::tasks::QueueSettings;
+use crate::usage::{LeakSettings, MemorySettings};
 
 /// A larger file is a mistake, not a configuration.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -102,6 +103,10 @@ pub(crate) struct Workload {
     pub(crate) readiness: Option<Spanned<Probe>>,
     /// Says whether it still works; when it does not, it is started again.
     pub(crate) liveness: Option<Spanned<Probe>>,
+    /// How much memory it may use.
+    memory: Option<Spanned<MemorySettings>>,
+    /// How leaks of descriptors and threads are looked for.
+    leaks: Option<Spanned<LeakSettings>>,
 }
 
 /// A question that is asked of a workload again and again.
@@ -219,6 +224,14 @@ impl Config {
                     .check()
                     .map_err(|why| (output.span(), format!("output of workload {name:?}: {why}")))?;
             }
+            if let Some(memory) = &workload.memory {
+                let in_key = |why| (memory.span(), format!("memory of workload {name:?}: {why}"));
+                memory.as_ref().check().map_err(in_key)?;
+            }
+            if let Some(leaks) = &workload.leaks {
+                let in_key = |why| (leaks.span(), format!("leaks of workload {name:?}: {why}"));
+                leaks.as_ref().check().map_err(in_key)?;
+            }
             for (key, probe) in [("readiness", &workload.readiness), ("liveness", &workload.liveness)] {
                 if let Some(probe) = probe {
                     let in_key = |why| (probe.span(), format!("{key} of workload {name:?}: {why}"));
@@ -300,6 +313,14 @@ impl Workload {
 
     pub(crate) fn output(&self) -> OutputSettings {
         self.output.as_ref().map(|output| *output.as_ref()).unwrap_or_default()
+    }
+
+    pub(crate) fn memory(&self) -> Option<MemorySettings> {
+        self.memory.as_ref().map(|memory| *memory.as_ref())
+    }
+
+    pub(crate) fn leaks(&self) -> LeakSettings {
+        self.leaks.as_ref().map(|leaks| *leaks.as_ref()).unwrap_or_default()
     }
 
     /// Whether `other` is to be run just so: a reload leaves it alone.
@@ -404,6 +425,14 @@ mod tests {
             (
                 "[[workloads]]\nname = \"a\"\ncommand = \"c\"\nliveness = { tcp = \"x\", failures = 0 }\n",
                 "c.toml:4: liveness of workload \"a\": failures must be 1 to 1000, not 0",
+            ),
+            (
+                "[[workloads]]\nname = \"a\"\ncommand = \"c\"\nmemory = { limit_bytes = 80 }\n",
+                "c.toml:4: memory of workload \"a\": limit_bytes must be 1024 or more, not 80",
+            ),
+            (
+                "[[workloads]]\nname = \"a\"\ncommand = \"c\"\nleaks = { window_seconds = 0 }\n",
+                "c.toml:4: leaks of workload \"a\": window_seconds must be 1 to 86400, not 0",
             ),
         ];
         for (text, expected) in cases {

@@ -37,6 +37,7 @@ pub use exporter::{Exporter, Keeper};
 pub use exposition::Format;
 pub use family::{FAMILIES, Family, Kind, Layer};
 pub use labels::{AttemptOutcome, ControlOutcome, ExitReason, Outcome, Probe, TaskEnd, TaskRefusal};
+pub(crate) use observed::Usage;
 
 use crate::http::Route;
 use crate::log::Event;
@@ -101,6 +102,17 @@ pub struct Queue {
     pub limit_bytes: u64,
     /// Tasks that were given up.
     pub dead_letters: u64,
+}
+
+/// What the process uses now.
+pub(crate) fn usage(pid: u32) -> Usage {
+    let process = os::process(pid);
+    let count = |number: Option<f64>| number.map(|number| number as u64);
+    Usage {
+        resident: count(process.resident),
+        descriptors: count(process.descriptors),
+        threads: count(process.threads),
+    }
 }
 
 /// What the HTTP server can answer where.

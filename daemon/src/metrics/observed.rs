@@ -35,3 +35,13 @@ pub(super) struct Process {
     pub(super) descriptors_limit: Option<f64>,
     pub(super) threads: Option<f64>,
 }
+
+/// What may become too much of a process; what the system does not tell is `None`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    /// Bytes.
+    pub(crate) resident: Option<u64>,
+    /// On Windows handles.
+    pub(crate) descriptors: Option<u64>,
+    pub(crate) threads: Option<u64>,
+}

@@ -1,5 +1,6 @@
 //! The loop that keeps workloads alive. It sleeps until a message or the next due moment; nothing is polled.
 
+mod looks;
 mod reload;
 mod requests;
 mod slot;
@@ -18,6 +19,7 @@ use crate::log::{Event, Value};
 use crate::machine::{Input, KILL_GRACE};
 use crate::state::{Control, Refusal, State, Step};
 use crate::tasks::Tasks;
+use crate::usage::{LOOK, LeakSettings, Watch};
 
 use requests::Waiter;
 pub(crate) use slot::Shared;
@@ -74,6 +76,10 @@ pub(crate) struct Supervisor<'a> {
     heartbeat: Duration,
     stop_deadline: Duration,
     last_run: u64,
+    /// What the worker itself uses.
+    own: Watch,
+    /// When processes are next looked at.
+    next_look: Instant,
 }
 
 impl<'a> Supervisor<'a> {
@@ -86,13 +92,14 @@ impl<'a> Supervisor<'a> {
         host: &'a mut dyn Host,
     ) -> Self {
         let (heartbeat, stop_deadline) = (config.heartbeat(), config.stop_deadline());
+        let now = Instant::now();
         let slots = config.workloads.into_iter().map(|workload| Slot::new(workload, stop_deadline)).collect();
         Self {
             host,
             source,
             shared,
             inbox,
-            begun: Instant::now(),
+            begun: now,
             state: State::Stopped,
             slots,
             waiters: Vec::new(),
@@ -101,6 +108,8 @@ impl<'a> Supervisor<'a> {
             heartbeat,
             stop_deadline,
             last_run: 0,
+            own: Watch::new(None, LeakSettings::default(), now),
+            next_look: now + LOOK.min(heartbeat),
         }
     }
 
@@ -126,6 +135,7 @@ impl<'a> Supervisor<'a> {
                 self.beat();
                 next_heartbeat = now + self.heartbeat;
             }
+            self.look(now);
             self.settle(now);
         }
         self.end()
@@ -135,6 +145,7 @@ impl<'a> Supervisor<'a> {
         let probed = self.slots.iter().filter(|slot| slot.is_probed());
         let patience = probed.map(Slot::patience).max().unwrap_or_default() + START_GRACE;
         self.enter(State::StartPending, patience);
+        self.tell_limits();
         for index in 0..self.slots.len() {
             let _ = self.drive(index, Input::Control(Control::Start));
         }
@@ -145,7 +156,10 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         let deadlines = self.slots.iter().filter_map(|slot| slot.machine.deadline());
         let pulse = self.host.pulse().map(|pulse| now + pulse);
-        let wake = deadlines.chain(pulse).chain(self.deadline).fold(next_heartbeat, Instant::min);
+        let wake = deadlines
+            .chain(pulse)
+            .chain(self.deadline)
+            .fold(next_heartbeat.min(self.next_look), Instant::min);
         match self.inbox.recv_timeout(wake.saturating_duration_since(now)) {
             Ok(message) => self.hear(message),
             // Never disconnected: this struct holds a sender.

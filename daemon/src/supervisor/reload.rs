@@ -83,6 +83,7 @@ impl Supervisor<'_> {
         }
         let names = self.slots.iter().filter(|slot| !slot.is_removed).map(|slot| slot.workload.name());
         self.shared.metrics.set_workloads(names);
+        self.tell_limits();
         [("new", Value::Number(new)), ("changed", Value::Number(changed)), ("gone", Value::Number(gone))]
     }
 }

@@ -18,6 +18,7 @@ use crate::os::Process;
 use crate::probe::{self, Asking, Purpose};
 use crate::state::{Control, Refusal, State, Step};
 use crate::tasks::Tasks;
+use crate::usage::Watch;
 use crate::vital::Vital;
 
 /// The threads around a process read lines or wait; bytes.
@@ -48,6 +49,8 @@ pub(super) struct Slot {
     run: Option<Run>,
     /// Why its process is being ended.
     ending: Option<ExitReason>,
+    /// What its process uses.
+    pub(super) watch: Watch,
     /// How much it may print, over all its runs.
     output: CaptureOptions,
     /// Of runs that have ended: their last output.
@@ -69,6 +72,7 @@ impl Slot {
     pub(super) fn new(workload: Workload, stop: Duration) -> Self {
         let machine = Machine::new(workload.policy(stop), Instant::now());
         let output = CaptureOptions::new(workload.output());
+        let watch = Watch::new(workload.memory(), workload.leaks(), Instant::now());
         Self {
             workload,
             machine,
@@ -78,6 +82,7 @@ impl Slot {
             last_end: None,
             run: None,
             ending: None,
+            watch,
             output,
             captures: Vec::new(),
         }
@@ -113,6 +118,10 @@ impl Slot {
         if self.machine.state() != before {
             shared.metrics.workload_state(self.workload.name(), self.machine.state().name());
             self.tell_state(before, shared, now);
+            if self.machine.state() == State::Running {
+                // A pause in which nothing can be done is over.
+                self.watch.rearm();
+            }
         }
         match action {
             Some(Action::Spawn) => self.spawn(number, shared),
@@ -180,6 +189,7 @@ impl Slot {
     }
 
     fn begin(&mut self, mut run: Run, shared: &Shared) {
+        self.watch = Watch::new(self.workload.memory(), self.workload.leaks(), run.started);
         let name = self.workload.name();
         let fields = [("workload", text(name)), ("pid", Value::Number(i64::from(run.process.id())))];
         shared.log.write(Event::WorkloadStarted, "workload started", &fields);
@@ -276,11 +286,18 @@ impl Slot {
 
     /// What a probe's verdict is to the machine.
     pub(super) fn judged(&mut self, verdict: Result<(), String>, shared: &Shared) -> Input {
-        let Err(why) = verdict else { return Input::Ready };
-        let fields = [("workload", text(self.workload.name())), ("reason", text(&why))];
+        match verdict {
+            Ok(()) => Input::Ready,
+            Err(why) => self.unwell(ExitReason::Probe, &why, shared),
+        }
+    }
+
+    /// It must not run on, because of `why`.
+    pub(super) fn unwell(&mut self, reason: ExitReason, why: &str, shared: &Shared) -> Input {
+        let fields = [("workload", text(self.workload.name())), ("reason", text(why))];
         shared.log.write(Event::WorkloadUnhealthy, "workload is not well", &fields);
         shared.metrics.workload_unready(self.workload.name());
-        self.ending = Some(ExitReason::Probe);
+        self.ending = Some(reason);
         self.last_end = Some(format!("not well: {why}"));
         Input::Unhealthy
     }
@@ -296,6 +313,7 @@ impl Slot {
         let changed = !self.workload.is_same_as(&workload);
         self.machine.set_policy(workload.policy(stop));
         self.output = CaptureOptions::new(workload.output());
+        self.watch.adopt(workload.memory(), workload.leaks());
         self.workload = workload;
         if changed && !matches!(self.machine.state(), State::Stopped | State::StopPending) {
             let _ = self.drive(Input::Control(Control::Restart), number, shared);
