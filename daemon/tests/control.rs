@@ -8,27 +8,11 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use serde_json::Value;
-use support::{Daemon, PATIENCE, configure, folder, program, socket, stderr, workload};
+use support::{Daemon, PATIENCE, ask, configure, folder, program, socket, stderr, workload};
 
 /// A workload that lives until it is asked to end, and says so when its configuration is to be read again.
 const CALM: &str =
     "trap 'echo reloaded' HUP; trap 'exit 0' TERM; while :; do sleep 1000 & wait; kill $!; done";
-
-/// What a command answers: standard output, and exit code.
-fn ask(folder: &Path, words: &str) -> (String, i32) {
-    let output = program()
-        .args(words.split_whitespace())
-        .arg("--socket")
-        .arg(socket(folder))
-        .output()
-        .expect("it runs");
-    let text = if output.status.success() {
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    } else {
-        stderr(&output)
-    };
-    (text, output.status.code().expect("it ends"))
-}
 
 fn status(folder: &Path) -> Value {
     let (text, code) = ask(folder, "status --format json");

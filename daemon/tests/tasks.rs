@@ -9,34 +9,20 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::mpsc::{self, Receiver};
 
 use nginx::{Nginx, free_port, url};
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{Daemon, PATIENCE, folder, program, socket, workload};
-
-/// What a command answers, given `input`: standard output or the error, and the exit code.
-fn ask(folder: &Path, words: &str, input: &[u8]) -> (String, i32) {
-    let mut command = program();
-    command.args(words.split_whitespace()).arg("--socket").arg(socket(folder));
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("it starts");
-    // A command that is refused early does not read it.
-    let _ = child.stdin.take().expect("piped").write_all(input);
-    let output = child.wait_with_output().expect("it ends");
-    let text = if output.status.success() { &output.stdout } else { &output.stderr };
-    (String::from_utf8_lossy(text).into_owned(), output.status.code().expect("it ends by itself"))
-}
+use support::{Daemon, PATIENCE, ask, ask_with, folder, socket, workload};
 
 fn push(folder: &Path, options: &str, body: &[u8]) {
-    let (text, code) = ask(folder, &format!("queue push {options}"), body);
+    let (text, code) = ask_with(folder, &format!("queue push {options}"), body);
     assert!(code == 0 && text.contains("accepted"), "{text}");
 }
 
 fn queue(folder: &Path) -> Value {
-    let (text, code) = ask(folder, "status --format json", b"");
+    let (text, code) = ask(folder, "status --format json");
     assert_eq!(code, 0, "{text}");
     serde_json::from_str::<Value>(&text).expect("JSON")["status"]["queue"].clone()
 }
@@ -88,7 +74,7 @@ fn tasks_arrive_past_every_failure_of_the_collector_and_of_the_daemon() {
     }
 
     // A key that is known adds nothing.
-    let (text, code) = ask(at, "queue push --key b", b"b");
+    let (text, code) = ask(at, "queue push --key b");
     assert_eq!((text.as_str(), code), ("task 2 known already\n", 0));
 
     // It hangs, and comes back.
@@ -105,14 +91,14 @@ fn tasks_arrive_past_every_failure_of_the_collector_and_of_the_daemon() {
     push(at, "--key large", &vec![b'x'; 2 << 20]);
     let dead = daemon.wait_for("task-dead");
     assert!(dead["fields"]["reason"].as_str().expect("text").contains("413"), "{dead}");
-    let (list, _) = ask(at, "queue dead", b"");
+    let (list, _) = ask(at, "queue dead");
     assert!(list.contains("deliver") && list.contains("1 failure(s)") && list.contains("413"), "{list}");
     let id = dead["task_id"].as_str().expect("a number as text");
-    assert_eq!(ask(at, &format!("queue replay {id}"), b""), ("1 tried again\n".to_owned(), 0));
+    assert_eq!(ask(at, &format!("queue replay {id}")), ("1 tried again\n".to_owned(), 0));
     daemon.wait_for("task-dead");
-    assert_eq!(ask(at, "queue discard --all", b""), ("1 thrown away\n".to_owned(), 0));
-    assert_eq!(ask(at, "queue dead", b""), ("no task was given up\n".to_owned(), 0));
-    let (text, code) = ask(at, &format!("queue replay {id}"), b"");
+    assert_eq!(ask(at, "queue discard --all"), ("1 thrown away\n".to_owned(), 0));
+    assert_eq!(ask(at, "queue dead"), ("no task was given up\n".to_owned(), 0));
+    let (text, code) = ask(at, &format!("queue replay {id}"));
     assert!(code == 7 && text.contains("is no dead letter"), "{text}");
     let now = queue(at);
     for key in ["ready", "delayed", "in_flight", "blocked", "dead"] {
@@ -162,7 +148,7 @@ fn commands_are_done_and_a_pause_waits_for_those_that_run() {
 
     let (paused, answer) = mpsc::channel();
     std::thread::scope(|scope| {
-        scope.spawn(|| paused.send(ask(at, "pause", b"")).expect("wanted"));
+        scope.spawn(|| paused.send(ask(at, "pause")).expect("wanted"));
         // It waits for the first one, and the second one for its end.
         let early = answer.recv_timeout(std::time::Duration::from_millis(300));
         assert!(early.is_err(), "{early:?}");
@@ -171,7 +157,7 @@ fn commands_are_done_and_a_pause_waits_for_those_that_run() {
         assert_eq!(answer, ("seaworthyd is paused\n".to_owned(), 0));
     });
     assert_eq!(std::fs::read_to_string(at.join("out")).expect("written"), "first 2 1\n");
-    assert_eq!(ask(at, "resume", b"").1, 0);
+    assert_eq!(ask(at, "resume").1, 0);
     daemon.wait_for("task-done");
 
     push(at, "--run broken", b"third\n");
@@ -258,7 +244,7 @@ fn heartbeats_audit_and_errors_reach_the_collector_in_order() {
     // A crash is reported by the next worker.
     support::kill(worker);
     assert!(next("worker-crashed")["message"].as_str().expect("text").contains("signal: 9"));
-    assert_eq!(ask(at, "reload web", b"").1, 7);
+    assert_eq!(ask(at, "reload web").1, 7);
     assert_eq!(next("control-asked")["fields"]["control"], "reload");
     assert_eq!(daemon.stop().1, Some(0));
 }
@@ -273,12 +259,12 @@ fn what_is_no_task_is_refused_and_the_daemon_goes_on() {
     for (options, body, words) in
         [("--run nothing", &b"x"[..], "no command is named"), ("", &[0; 1001], "1001 bytes, more than 1000")]
     {
-        let (text, code) = ask(at, &format!("queue push {options}"), body);
+        let (text, code) = ask_with(at, &format!("queue push {options}"), body);
         assert!(code == 7 && text.contains(words), "{text}");
     }
     push(at, "", b"");
     push(at, "", &[0xff; 1000]);
-    let (text, code) = ask(at, "queue push", b"one too many");
+    let (text, code) = ask_with(at, "queue push", b"one too many");
     assert!(code == 7 && text.contains("the queue is full"), "{text}");
 
     // Hostile clients: lies about lengths, keys that would be headers.
@@ -316,7 +302,7 @@ fn without_a_queue_it_says_so_and_with_a_broken_one_the_workloads_run() {
     let at = folder.path();
     let mut daemon = Daemon::run(&workload("web", "exec sleep 1000"), at);
     daemon.wait_for("ready");
-    let (text, code) = ask(at, "queue push", b"x");
+    let (text, code) = ask(at, "queue push");
     assert!(code == 7 && text.contains("has no queue") && text.contains("[queue]"), "{text}");
     assert_eq!(queue(at), Value::Null);
     assert_eq!(daemon.stop().1, Some(0));

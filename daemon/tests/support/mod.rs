@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 #![expect(clippy::disallowed_methods, reason = "the tests start the program under test")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -90,6 +90,24 @@ pub fn configure(folder: &Path, config: &str) -> PathBuf {
 /// Where a daemon that was configured so listens.
 pub fn socket(folder: &Path) -> PathBuf {
     folder.join("control.sock")
+}
+
+/// What a command answers: standard output or the error, and the exit code.
+pub fn ask(folder: &Path, words: &str) -> (String, i32) {
+    ask_with(folder, words, b"")
+}
+
+/// The same, given `input`.
+pub fn ask_with(folder: &Path, words: &str, input: &[u8]) -> (String, i32) {
+    let mut command = program();
+    command.args(words.split_whitespace()).arg("--socket").arg(socket(folder));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    // A command that is refused early does not read it.
+    let _ = child.stdin.take().expect("piped").write_all(input);
+    let output = child.wait_with_output().expect("it ends");
+    let text = if output.status.success() { &output.stdout } else { &output.stderr };
+    (String::from_utf8_lossy(text).into_owned(), output.status.code().expect("it ends by itself"))
 }
 
 pub fn workload(name: &str, script: &str) -> String {
