@@ -2,6 +2,8 @@
 //! itself: `seaworthyd` beside Debian's supervisors, in one run.
 #![expect(clippy::disallowed_methods, reason = "a measured supervisor is started bare")]
 
+mod wine;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -23,6 +25,8 @@ const KILLS: usize = 15;
 const CALM: Duration = Duration::from_secs(11);
 /// How long a crash loop is watched.
 const STORM: Duration = Duration::from_secs(10);
+/// What is asked for in Wine; milliseconds.
+const WINE_BAR: f64 = 50.0;
 /// Nobody takes longer to start anything.
 const PATIENCE: Duration = Duration::from_secs(150);
 /// What is asked for: a ratio to runit, milliseconds, starts in the first [`STORM`], KiB, milliseconds to ready.
@@ -32,7 +36,10 @@ const BARS: (f64, f64, usize, u64, f64) = (1.2, 5.0, 12, 4096, 10.0);
 struct Measured {
     machine: String,
     contenders: Vec<Contender>,
-    missing: Vec<&'static str>,
+    /// From the kill of the workload to the next one's start, in milliseconds, where there is Wine.
+    wine: Option<Times>,
+    /// What is not here, and how it comes.
+    missing: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -66,7 +73,7 @@ const PEERS: [Supervisor; 4] = [
 pub(super) fn run(renderer: &Renderer) -> Result<(), Failure> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     renderer.status("build", "seaworthyd as it ships, static");
-    let ours = measure::release_daemon(workspace)?;
+    let ours = measure::release_daemon(workspace, "x86_64-unknown-linux-musl")?;
     let folder = tempfile::Builder::new()
         .prefix("bench-")
         .tempdir()
@@ -81,11 +88,19 @@ pub(super) fn run(renderer: &Renderer) -> Result<(), Failure> {
         if installed.is_some_and(|output| output.stdout.ends_with(b" installed")) {
             contenders.push((peer.name, prepared(folder.path(), peer.package, peer.prepare)?));
         } else {
-            missing.push(peer.package);
+            missing.push(format!("{0}: apt-get install {0}", peer.package));
         }
     }
-    let measured =
-        Measured { machine: measure::machine(), contenders: measure(renderer, &contenders)?, missing };
+    let contenders = measure(renderer, &contenders)?;
+    renderer.status("kill", &format!("the workload in Wine, {KILLS} times"));
+    let wine = match wine::restarts(workspace, KILLS, CALM.as_secs())? {
+        Ok(times) => Some(times),
+        Err(why) => {
+            missing.push(why);
+            None
+        }
+    };
+    let measured = Measured { machine: measure::machine(), contenders, wine, missing };
     renderer.result(&measured, shown);
     Ok(())
 }
@@ -317,7 +332,7 @@ fn words(parts: &[&Path]) -> Vec<String> {
 }
 
 fn shown(measured: &Measured) -> String {
-    let Measured { machine, contenders, missing } = measured;
+    let Measured { machine, contenders, wine, missing } = measured;
     let mut text = format!(
         "{machine}\n\nmedians; each workload killed {KILLS} times after a calm of {} s\n",
         CALM.as_secs()
@@ -335,6 +350,11 @@ fn shown(measured: &Measured) -> String {
             start.median()
         );
     }
+    if let Some(restart) = wine {
+        let (least, most) = restart.span();
+        let span = format!("{least:.1} to {most:.1}");
+        text += &format!("{:<18} {:>10.2} {span:>20}\n", "seaworthyd in Wine", restart.median());
+    }
     let ours = &contenders[0];
     let (ratio, milliseconds, starts, kib, ready) = BARS;
     let mut bars = vec![
@@ -347,11 +367,15 @@ fn shown(measured: &Measured) -> String {
         let measured = ours.restart.median() / runit.restart.median();
         bars.push((measured <= ratio, format!("restart at most {ratio} of runit's: {measured:.2}")));
     }
+    if let Some(restart) = wine {
+        let bar = format!("restart in Wine within {WINE_BAR} ms");
+        bars.push((restart.median() <= WINE_BAR, bar));
+    }
     for (met, bar) in bars {
         text += &format!("  {:<7} {bar}\n", if met { "met" } else { "MISSED" });
     }
-    for package in missing {
-        text += &format!("  not here: {package} (apt-get install {package})\n");
+    for what in missing {
+        text += &format!("  not here: {what}\n");
     }
     text
 }

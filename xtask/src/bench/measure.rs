@@ -102,11 +102,8 @@ pub(super) fn release_binary(workspace: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// The same for the daemon, as one file without a C library.
-pub(super) fn release_daemon(workspace: &Path) -> Result<PathBuf, Failure> {
-    built(
-        workspace,
-        &["--package", "seaworthyd", "--bin", "seaworthyd", "--target", "x86_64-unknown-linux-musl"],
-    )
+pub(super) fn release_daemon(workspace: &Path, triple: &str) -> Result<PathBuf, Failure> {
+    built(workspace, &["--package", "seaworthyd", "--bin", "seaworthyd", "--target", triple])
 }
 
 fn built(workspace: &Path, what: &[&str]) -> Result<PathBuf, Failure> {
