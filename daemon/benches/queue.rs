@@ -2,7 +2,7 @@
 //!
 //! On the disk of FOLDER (default: the current one): nanoseconds for each push of 200 bytes that is synced, by one thread
 //! and by eight; then how long a queue of a million such tasks takes to open, with a warm cache, and what memory the
-//! process has then. What it is compared with, SQLite on the same disk, is measured elsewhere.
+//! process has then. `cargo xtask bench queue` runs it beside SQLite.
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
 use std::path::{Path, PathBuf};

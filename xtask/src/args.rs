@@ -535,4 +535,6 @@ pub enum Benchmark {
     Env,
     /// How soon the daemon starts a killed workload again, beside runit, s6, monit and supervisord.
     Daemon,
+    /// The daemon's queue, beside SQLite on the same disk.
+    Queue,
 }

@@ -5,6 +5,7 @@ mod daemon;
 mod environment;
 mod measure;
 mod peers;
+mod queue;
 mod release;
 mod table;
 mod verify;
@@ -19,6 +20,7 @@ pub(crate) fn run(args: &BenchArgs, renderer: &Renderer) -> Result<(), Failure> 
         Benchmark::Release => release::run(args, renderer),
         Benchmark::Verify => verify::run(renderer),
         Benchmark::Daemon => daemon::run(renderer),
+        Benchmark::Queue => queue::run(renderer),
         Benchmark::Env => environment::run(renderer),
     }
 }
