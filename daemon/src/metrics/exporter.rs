@@ -145,6 +145,17 @@ impl Exporter {
         Ok(Keeper { stop: Some(stop), thread: Some(thread) })
     }
 
+    /// What `show` makes of the metrics, when the counters in it are on the disk.
+    pub(super) fn kept<T>(&self, show: impl FnOnce(&Metrics) -> T) -> T {
+        let shown = show(&self.metrics);
+        self.save_now();
+        shown
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     fn save_now(&self) {
         self.save(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner), true);
     }
@@ -175,7 +186,7 @@ impl Exporter {
         self.tell(Event::CountersNotSaved, message, &file_and_error(kept, error));
     }
 
-    fn tell(&self, event: Event, message: &str, fields: &[(&str, Value)]) {
+    pub(super) fn tell(&self, event: Event, message: &str, fields: &[(&str, Value)]) {
         if let Some(log) = &self.log {
             log.write(event, message, fields);
         }
