@@ -37,10 +37,10 @@ pub use counters_file::{Damage, Kept, read_counters_file};
 pub use exporter::{Exporter, Keeper};
 pub use exposition::Format;
 pub use family::{FAMILIES, Family, Kind, Layer};
-pub use otlp::{OtlpConfig, Pusher};
 pub use labels::{
     AttemptOutcome, ControlOutcome, ExitReason, ExportOutcome, Outcome, Probe, TaskEnd, TaskRefusal,
 };
+pub use otlp::{OtlpConfig, Pusher};
 
 use crate::http::Route;
 use crate::log::Event;
@@ -129,7 +129,13 @@ const HTTP_ANSWERS: [(Route, u16); 13] = [
 impl Metrics {
     /// Counters at zero. `state_folder` is whose file system is watched.
     pub fn new(build: Build, state_folder: Option<PathBuf>) -> Self {
-        Self { build, state_folder, started: Some(SystemTime::now()), counted_since: Since::now(), ..Self::default() }
+        Self {
+            build,
+            state_folder,
+            started: Some(SystemTime::now()),
+            counted_since: Since::now(),
+            ..Self::default()
+        }
     }
 
     /// The workloads of the configuration, at start and after a reload. One that was there keeps its counters; others are

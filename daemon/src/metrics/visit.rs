@@ -37,7 +37,11 @@ impl Metrics {
             }
         }
         for ((route, code), count) in HTTP_ANSWERS.iter().zip(&self.http) {
-            sink(&family::HTTP_REQUESTS, &[route_name(*route), &code.to_string()], Sample::Counter(count, since));
+            sink(
+                &family::HTTP_REQUESTS,
+                &[route_name(*route), &code.to_string()],
+                Sample::Counter(count, since),
+            );
         }
         for (event, count) in Event::ALL.iter().zip(&self.events.0) {
             sink(&family::EVENTS, &[event.name(), event.level().name()], Sample::Counter(count, since));
@@ -73,19 +77,31 @@ impl Metrics {
         ];
         for (family, count) in counts {
             for workload in workloads.iter() {
-                sink(family, &[&workload.name], Sample::Counter(count(workload), workload.counted_since.value()));
+                sink(
+                    family,
+                    &[&workload.name],
+                    Sample::Counter(count(workload), workload.counted_since.value()),
+                );
             }
         }
         for workload in workloads.iter() {
             for (reason, count) in workload.exits.iter() {
-                sink(&family::WORKLOAD_EXITS, &[&workload.name, reason], Sample::Counter(count, workload.counted_since.value()));
+                sink(
+                    &family::WORKLOAD_EXITS,
+                    &[&workload.name, reason],
+                    Sample::Counter(count, workload.counted_since.value()),
+                );
             }
         }
         for workload in workloads.iter() {
             for (probe, outcomes) in Probe::ALL.iter().zip(&workload.probes) {
                 for (outcome, count) in outcomes.iter() {
                     let labels = [workload.name.as_str(), probe.name(), outcome];
-                    sink(&family::WORKLOAD_PROBES, &labels, Sample::Counter(count, workload.counted_since.value()));
+                    sink(
+                        &family::WORKLOAD_PROBES,
+                        &labels,
+                        Sample::Counter(count, workload.counted_since.value()),
+                    );
                 }
             }
         }

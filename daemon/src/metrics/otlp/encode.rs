@@ -89,7 +89,13 @@ impl Request {
     fn number(&mut self, attributes: Vec<Attribute<'_>>, since: u64, whole: Option<u64>, real: Option<f64>) {
         let time = self.time(since);
         let (as_int, as_double) = (whole.map(Integer), real.map(Real));
-        self.json(&NumberPoint { attributes, start_time_unix_nano: Integer(since), time_unix_nano: time, as_int, as_double });
+        self.json(&NumberPoint {
+            attributes,
+            start_time_unix_nano: Integer(since),
+            time_unix_nano: time,
+            as_int,
+            as_double,
+        });
     }
 
     fn histogram(&mut self, attributes: Vec<Attribute<'_>>, since: u64, histogram: &Histogram) {

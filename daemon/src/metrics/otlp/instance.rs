@@ -55,7 +55,10 @@ mod tests {
     fn it_stays_until_it_is_spoilt() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let first = id(Some(folder.path()));
-        assert!(is_id(&first) && first.as_bytes()[14] == b'4' && b"89ab".contains(&first.as_bytes()[19]), "{first}");
+        assert!(
+            is_id(&first) && first.as_bytes()[14] == b'4' && b"89ab".contains(&first.as_bytes()[19]),
+            "{first}"
+        );
         assert_eq!(id(Some(folder.path())), first);
         assert_ne!(id(None), first);
         for spoilt in ["", "x", &first.to_uppercase().replace('-', "_"), &first.repeat(1000)] {

@@ -115,7 +115,10 @@ fn attributes(build: &Build, instance: String) -> BTreeMap<String, String> {
         ("seaworthyd.target", build.target.clone()),
         ("seaworthyd.build", build.build.clone()),
     ];
-    all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).collect()
+    all.into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }
 
 /// The thread's own.
@@ -223,7 +226,8 @@ fn rejection(body: &[u8]) -> Option<Rejection> {
     let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
     let partial = answer.get("partialSuccess")?;
     let points = partial.get("rejectedDataPoints");
-    let points = points.and_then(|points| points.as_u64().or_else(|| points.as_str()?.parse().ok())).unwrap_or(0);
+    let points =
+        points.and_then(|points| points.as_u64().or_else(|| points.as_str()?.parse().ok())).unwrap_or(0);
     let words = partial.get("errorMessage").and_then(|words| words.as_str()).unwrap_or_default();
     (points > 0 || !words.is_empty())
         .then(|| Rejection { points, words: words.chars().take(LONGEST_WORDS).collect() })
