@@ -78,6 +78,7 @@ impl Exchange {
         Self { limit, ends }
     }
 
+    /// Of the answer's body `most` bytes are kept.
     fn run(
         &self,
         method: &str,

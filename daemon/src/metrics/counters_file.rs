@@ -9,9 +9,10 @@
 //! crc32 0a1b2c3d
 //! ```
 //!
-//! `since` is when counting began, in nanoseconds since 1970: of all counters, and of a workload's. It goes with the values: where
-//! those begin at 0 again, so does the time. A bucket's count is its own, not summed up; a `_sum` is in microseconds. The checksum is CRC-32 (as in zip) of all bytes
-//! before its line. A name that this version does not know is left out, one that the file does not have begins at 0.
+//! `since` is when counting began, in nanoseconds since 1970: of all counters, and of a workload's. It stays as long as the
+//! values do: where those begin at 0 again, it does too. A bucket's count is its own, not summed up; a `_sum` is in
+//! microseconds. The checksum is CRC-32 (as in zip) of all bytes before its line. A name that this version does not know is
+//! left out, one that the file does not have begins at 0.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -4,7 +4,8 @@
 //! page is given out only after the counters in it are in their file, without waiting for the disk: if the worker is killed,
 //! no counter ever returns below a value that was scraped, as long as the state folder could be written. What was counted
 //! after the last scrape may be lost with the worker, up to 10 s. When the whole machine goes down, the file is
-//! at most 10 s old, and counters may return lower.
+//! at most 10 s old, and counters may return lower. An export, which nobody waits for, is sent only when they are on the
+//! disk: below what it says no counter returns at all.
 
 use std::fmt;
 use std::io;
