@@ -4,7 +4,6 @@
 //! Metrics have the names that their samples have on the page, and units as in UCUM. A point is written when the walk
 //! comes to it, so that there is no second copy of everything in memory.
 
-use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
@@ -16,7 +15,7 @@ use crate::metrics::instrument::{BOUNDS, Histogram, unix_nanos};
 use crate::metrics::visit::Sample;
 
 /// The whole of `metrics` at `now`, from the daemon that `resource` describes.
-pub(super) fn request(metrics: &Metrics, resource: &BTreeMap<String, String>, now: SystemTime) -> Vec<u8> {
+pub(super) fn request(metrics: &Metrics, resource: &[(&str, &str)], now: SystemTime) -> Vec<u8> {
     // About what a daemon with a few workloads says.
     let mut request = Request { text: Vec::with_capacity(96 * 1024), now: unix_nanos(now), current: None };
     request.raw(r#"{"resourceMetrics":[{"resource":{"attributes":"#);

@@ -3,7 +3,6 @@
 //! An export that does not arrive is not sent again: the next one says all that it said, since counters go on. Values
 //! between two exports that arrive are lost to the collector, no count is.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -106,8 +105,8 @@ impl Pusher {
 }
 
 /// What the daemon says of itself: stays the same as long as the build does.
-fn attributes(build: &Build, instance: String) -> BTreeMap<String, String> {
-    let all = [
+fn attributes(build: &Build, instance: String) -> Vec<(&'static str, String)> {
+    let mut own = vec![
         ("service.name", NAME.to_owned()),
         ("service.version", build.version.clone()),
         ("service.instance.id", instance),
@@ -115,16 +114,14 @@ fn attributes(build: &Build, instance: String) -> BTreeMap<String, String> {
         ("seaworthyd.target", build.target.clone()),
         ("seaworthyd.build", build.build.clone()),
     ];
-    all.into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
+    own.retain(|(_, value)| !value.is_empty());
+    own
 }
 
 /// The thread's own.
 struct Sending {
     exporter: Arc<Exporter>,
-    own: BTreeMap<String, String>,
+    own: Vec<(&'static str, String)>,
     /// Exports in a row.
     failed: u64,
     /// Whether the last one was taken in part.
@@ -161,8 +158,10 @@ impl Sending {
 
     /// Sends everything once; how long the collector wishes to be left alone.
     fn export(&mut self, config: &OtlpConfig, patience: Duration) -> Duration {
-        let mut resource = self.own.clone();
-        resource.extend(config.resource.clone());
+        let own = self.own.iter().filter(|(key, _)| !config.resource.contains_key(*key));
+        let own = own.map(|(key, value)| (*key, value.as_str()));
+        let more = config.resource.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let resource: Vec<_> = own.chain(more).collect();
         let body = self.exporter.kept(|metrics| encode::request(metrics, &resource, SystemTime::now()));
         let own = [("Content-Type", "application/json")];
         let configured = config.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));

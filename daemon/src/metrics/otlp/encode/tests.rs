@@ -9,7 +9,7 @@ use crate::metrics::instrument::Since;
 use crate::metrics::{Build, Queue};
 
 fn read(metrics: &Metrics, now: SystemTime) -> Value {
-    let text = request(metrics, &BTreeMap::new(), now);
+    let text = request(metrics, &[], now);
     serde_json::from_slice(&text)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&text)))
 }

@@ -34,9 +34,9 @@ fn only_what_was_left_out_is_a_rejection() {
 }
 
 #[test]
-fn what_is_configured_wins_and_what_is_not_known_is_left_out() {
+fn what_is_not_known_is_left_out() {
     let build = Build { version: "1".to_owned(), target: "t".to_owned(), ..Build::default() };
     let own = attributes(&build, "i".to_owned());
-    let keys: Vec<_> = own.keys().map(String::as_str).collect();
-    assert_eq!(keys, ["seaworthyd.target", "service.instance.id", "service.name", "service.version"]);
+    let keys: Vec<_> = own.iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys, ["service.name", "service.version", "service.instance.id", "seaworthyd.target"]);
 }
