@@ -1,4 +1,4 @@
-//! What `daemon/tests/otlp` cannot bring about: clocks that are set, and numbers that are none.
+//! What `daemon/tests/otlp.rs` cannot bring about: clocks that are set, and numbers that are none.
 
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -1,10 +1,8 @@
 //! Metrics by OTLP: read by OpenTelemetry's own messages, equal to the page, and sent past every answer of a collector, a
 //! killed worker, a reload and a stop.
 #![cfg(unix)]
-#![expect(clippy::disallowed_methods, reason = "the tests start the reader that judges")]
 
 mod collector;
-#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

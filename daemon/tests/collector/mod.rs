@@ -1,4 +1,5 @@
 //! A collector that answers as it is told, and the messages of OpenTelemetry that judge what it gets.
+#![expect(clippy::disallowed_methods, reason = "the tests start the reader that judges")]
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -117,7 +118,7 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> String {
 impl Export {
     /// What OpenTelemetry's own messages find in it (PyPI package opentelemetry-proto, in the environment of `ci/corpora`).
     pub(crate) fn read(&self) -> Value {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/otlp/samples.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/collector/samples.py");
         let mut child = Command::new(python())
             .arg(script)
             .stdin(Stdio::piped())
