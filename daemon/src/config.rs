@@ -37,7 +37,7 @@ pub(crate) struct Config {
     pub(crate) control: ControlSettings,
     /// Where counters are kept; else where systemd says.
     state_directory: Option<PathBuf>,
-    /// Where metrics and health can be asked for.
+    /// Where metrics and health can be asked for, and who gets metrics sent.
     pub(crate) metrics: Spanned<MetricsConfig>,
     /// Work that must not be lost; without it there is no queue.
     pub(crate) queue: Option<Spanned<QueueSettings>>,
@@ -417,6 +417,12 @@ mod tests {
             ),
             ("a = = b", "c.toml:1: "),
             ("[queue]\nattempt_seconds = 0\n", "c.toml:1: queue.attempt_seconds must be 1 to 3600, not 0"),
+            (
+                "\n[metrics.otlp]\nurl = \"http://c/\"\ninterval_seconds = 0\n",
+                "c.toml:2: metrics.otlp.interval_seconds must be 1 to 3600, not 0",
+            ),
+            ("[metrics.otlp]\nurl = \"tcp://c/\"\n", "c.toml:2: \"tcp://c/\" is not an address"),
+            ("[metrics.otlp]\nurl = \"http://c/\"\nretries = 3\n", "c.toml:3: unknown field `retries`"),
             ("\n[log]\nkeep = 0\n", "c.toml:2: log.keep must be 1 to 99, not 0"),
             (
                 "[[workloads]]\nname = \"a\"\ncommand = \"c\"\nreadiness = { interval_seconds = 3 }\n",

@@ -14,7 +14,7 @@ use crate::failure::{Cause, Failure};
 use crate::guardian::{Host, REOPEN, Word};
 use crate::identity::{Identity, NAME};
 use crate::log::{Event, Log, Value};
-use crate::metrics::{Build, Exporter, Metrics};
+use crate::metrics::{Build, Exporter, Metrics, Pusher};
 use crate::os;
 use crate::state::{Control, State};
 use crate::supervisor::{Message, Shared, Supervisor};
@@ -67,6 +67,8 @@ fn supervise(start: Start, guardian: &Guardian) -> Result<(), Failure> {
     // A port that is taken keeps no workload down; the log tells it.
     let _server = exporter.serve(config.metrics.as_ref(), move || live.live(), move || ready.ready());
     let _keeper = state_directory.is_some().then(|| exporter.keep());
+    let pusher = Arc::new(Pusher::new(&exporter, state_directory));
+    pusher.adopt(config.metrics.as_ref().otlp.as_ref());
     let (sender, inbox) = mpsc::channel();
     let tasks = Tasks::open(&config, &log, &metrics, &sender);
     if let Some(tasks) = &tasks {
@@ -90,7 +92,7 @@ fn supervise(start: Start, guardian: &Guardian) -> Result<(), Failure> {
     let ended = Supervisor::new(
         config,
         start.config,
-        Shared { log, sender, metrics, vital, tasks },
+        Shared { log, sender, metrics, pusher, vital, tasks },
         inbox,
         &mut host,
     )

@@ -1,4 +1,4 @@
-//! Finds the end of an answer's body, whose bytes nobody needs (RFC 9112, sections 6 and 7).
+//! Finds the end of an answer's body, and keeps its beginning for the few who read it (RFC 9112, sections 6 and 7).
 
 use super::head::Framing;
 
@@ -6,6 +6,9 @@ use super::head::Framing;
 #[derive(Debug)]
 pub(super) struct Body {
     state: State,
+    content: Vec<u8>,
+    /// So much of the content is kept.
+    most: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +31,25 @@ enum State {
 }
 
 impl Body {
-    pub(super) fn new(framing: Framing) -> Self {
+    /// For a body of which `most` bytes are kept.
+    pub(super) fn new(framing: Framing, most: usize) -> Self {
         let state = match framing {
             Framing::Length(0) => State::Done,
             Framing::Length(length) => State::Plain(length),
             Framing::Chunked => State::Size(None),
             Framing::UntilClose => State::UntilClose,
         };
-        Self { state }
+        Self { state, content: Vec::new(), most }
+    }
+
+    /// What was kept, without the framing.
+    pub(super) fn into_content(self) -> Vec<u8> {
+        self.content
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = self.most.saturating_sub(self.content.len());
+        self.content.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -50,11 +64,13 @@ impl Body {
     /// Takes the next bytes; what follows the body's end is nobody's.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> Result<(), &'static str> {
         while let [first, rest @ ..] = bytes {
+            let piece = bytes;
             bytes = rest;
             self.state = match self.state {
                 State::Plain(missing) | State::Chunk(missing) => {
                     // Many bytes in one step.
                     let more = (missing - 1).min(rest.len() as u64);
+                    self.keep(&piece[..=more as usize]);
                     bytes = &rest[more as usize..];
                     match (self.state, missing - 1 - more) {
                         (State::Plain(_), 0) => State::Done,
@@ -63,7 +79,11 @@ impl Body {
                         (_, left) => State::Chunk(left),
                     }
                 }
-                State::UntilClose | State::Done => return Ok(()),
+                State::UntilClose => {
+                    self.keep(piece);
+                    return Ok(());
+                }
+                State::Done => return Ok(()),
                 State::Size(size) => next_of_size(size, *first)?,
                 State::Extension(size) => match (first, size) {
                     (b'\n', 0) => State::Trailer { filled: false },
@@ -106,12 +126,29 @@ mod tests {
 
     /// Whether the body is done after exactly these bytes, in one piece and byte by byte.
     fn ends(framing: Framing, bytes: &[u8]) -> Result<bool, &'static str> {
-        let mut whole = Body::new(framing);
+        let mut whole = Body::new(framing, usize::MAX);
         let at_once = whole.take(bytes).map(|()| whole.is_done());
-        let mut dripped = Body::new(framing);
+        let mut dripped = Body::new(framing, usize::MAX);
         let in_drops = bytes.chunks(1).try_for_each(|byte| dripped.take(byte)).map(|()| dripped.is_done());
         assert_eq!(at_once, in_drops, "{bytes:?}");
+        assert_eq!(whole.into_content(), dripped.into_content(), "{bytes:?}");
         at_once
+    }
+
+    #[test]
+    fn the_content_is_kept_without_its_framing() {
+        let chunked = b"3\r\nabc\r\n2;x\r\nde\r\n0\r\nTrailer: 1\r\n\r\nnext";
+        for (framing, bytes) in [
+            (Framing::Chunked, &chunked[..]),
+            (Framing::Length(5), b"abcdenext"),
+            (Framing::UntilClose, b"abcde"),
+        ] {
+            for most in 0..7 {
+                let mut body = Body::new(framing, most);
+                bytes.chunks(2).try_for_each(|pair| body.take(pair)).expect("well formed");
+                assert_eq!(body.into_content(), b"abcde"[..most.min(5)], "{framing:?}");
+            }
+        }
     }
 
     #[test]

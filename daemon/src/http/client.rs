@@ -24,6 +24,15 @@ const LONGEST_BODY: usize = 64 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status(pub u16);
 
+/// An answer with a status of 200 to 299.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status code.
+    pub status: Status,
+    /// Its body, or the first 64 KiB of a longer one.
+    pub body: Vec<u8>,
+}
+
 /// Sends `body` to `url`. The whole exchange, with the lookup of the host's name, takes no longer than `deadline`,
 /// whatever the server does.
 ///
@@ -31,7 +40,20 @@ pub struct Status(pub u16);
 /// Whatever is not an answer with a status of 200 to 299 whose body has come as announced;
 /// [`Error::is_worth_a_retry`] tells what may succeed later.
 pub fn post(url: &Url, headers: &[(&str, &str)], body: &[u8], deadline: Duration) -> Result<Status, Error> {
-    Exchange::new(deadline).run("POST", url, headers, Some(body))
+    Exchange::new(deadline).run("POST", url, headers, Some(body), 0).map(|answer| answer.status)
+}
+
+/// As [`post`], for who reads what comes back.
+///
+/// # Errors
+/// As [`post`].
+pub fn post_and_read(
+    url: &Url,
+    headers: &[(&str, &str)],
+    body: &[u8],
+    deadline: Duration,
+) -> Result<Answer, Error> {
+    Exchange::new(deadline).run("POST", url, headers, Some(body), LONGEST_BODY)
 }
 
 /// Asks for `url`, as a probe does; otherwise as [`post`].
@@ -39,7 +61,7 @@ pub fn post(url: &Url, headers: &[(&str, &str)], body: &[u8], deadline: Duration
 /// # Errors
 /// As [`post`].
 pub fn get(url: &Url, headers: &[(&str, &str)], deadline: Duration) -> Result<Status, Error> {
-    Exchange::new(deadline).run("GET", url, headers, None)
+    Exchange::new(deadline).run("GET", url, headers, None, 0).map(|answer| answer.status)
 }
 
 /// The time that an exchange has.
@@ -56,13 +78,15 @@ impl Exchange {
         Self { limit, ends }
     }
 
+    /// Of the answer's body `most` bytes are kept.
     fn run(
         &self,
         method: &str,
         url: &Url,
         headers: &[(&str, &str)],
         body: Option<&[u8]>,
-    ) -> Result<Status, Error> {
+        most: usize,
+    ) -> Result<Answer, Error> {
         let head = request_head(method, url, headers, body.map(<[u8]>::len))?;
         let mut stream = self.connect(url)?;
         let sent = self
@@ -73,13 +97,13 @@ impl Exchange {
             Err(timeout @ Error::TimedOut { .. }) => return Err(timeout),
             // A server may refuse before it has read everything, and close: its answer is the better reason.
             Err(broken) => {
-                return self.receive(&mut stream).map_err(|error| match error {
+                return self.receive(&mut stream, most).map_err(|error| match error {
                     Error::Status { .. } => error,
                     _ => broken,
                 });
             }
         }
-        self.receive(&mut stream)
+        self.receive(&mut stream, most)
     }
 
     fn connect(&self, url: &Url) -> Result<TcpStream, Error> {
@@ -126,11 +150,11 @@ impl Exchange {
         Ok(())
     }
 
-    fn receive(&self, stream: &mut TcpStream) -> Result<Status, Error> {
+    fn receive(&self, stream: &mut TcpStream, most: usize) -> Result<Answer, Error> {
         let (head, rest) = self.receive_head(stream)?;
-        self.receive_body(stream, &head, &rest)?;
+        let body = self.receive_body(stream, Body::new(head.framing, most), &rest)?;
         if (200..300).contains(&head.status) {
-            return Ok(Status(head.status));
+            return Ok(Answer { status: Status(head.status), body: body.into_content() });
         }
         Err(Error::Status { code: head.status, retry_after: head.retry_after })
     }
@@ -160,8 +184,7 @@ impl Exchange {
         }
     }
 
-    fn receive_body(&self, stream: &mut TcpStream, head: &ResponseHead, rest: &[u8]) -> Result<(), Error> {
-        let mut body = Body::new(head.framing);
+    fn receive_body(&self, stream: &mut TcpStream, mut body: Body, rest: &[u8]) -> Result<Body, Error> {
         body.take(rest).map_err(Error::BadAnswer)?;
         let mut total = rest.len();
         let mut buffer = [0; 2048];
@@ -169,12 +192,12 @@ impl Exchange {
             let count = self.read(stream, &mut buffer)?;
             if count == 0 {
                 let short = Error::BadAnswer("the connection was closed before its body was whole");
-                return if body.may_end_here() { Ok(()) } else { Err(short) };
+                return if body.may_end_here() { Ok(body) } else { Err(short) };
             }
             body.take(&buffer[..count]).map_err(Error::BadAnswer)?;
             total += count;
         }
-        Ok(())
+        Ok(body)
     }
 
     fn read(&self, stream: &mut TcpStream, buffer: &mut [u8]) -> Result<usize, Error> {
@@ -219,23 +242,32 @@ fn request_head(
         let _ = write!(head, "Content-Length: {length}\r\n");
     }
     for (name, value) in headers {
-        if name.is_empty() || !name.bytes().all(is_token) {
-            return Err(Error::Request("a header's name has a character that none may have"));
-        }
-        if ["host", "content-length", "transfer-encoding", "connection"]
-            .iter()
-            .any(|ours| name.eq_ignore_ascii_case(ours))
-        {
-            return Err(Error::Request("a header's name is one that the client writes itself"));
-        }
-        // A line break in a value would begin a header of somebody's choice.
-        if !value.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)) {
-            return Err(Error::Request("a header's value has a control character"));
-        }
+        check_header(name, value).map_err(Error::Request)?;
         let _ = write!(head, "{name}: {value}\r\n");
     }
     head.push_str("\r\n");
     Ok(head)
+}
+
+/// Whether the client sends such a header; if not, why.
+///
+/// # Errors
+/// It is none, or one that the client writes itself.
+pub fn check_header(name: &str, value: &str) -> Result<(), &'static str> {
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err("a header's name has a character that none may have");
+    }
+    if ["host", "content-length", "transfer-encoding", "connection"]
+        .iter()
+        .any(|ours| name.eq_ignore_ascii_case(ours))
+    {
+        return Err("a header's name is one that the client writes itself");
+    }
+    // A line break in a value would begin a header of somebody's choice.
+    if !value.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)) {
+        return Err("a header's value has a control character");
+    }
+    Ok(())
 }
 
 /// RFC 9110, section 5.6.2.

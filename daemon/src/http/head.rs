@@ -143,14 +143,16 @@ fn describe(error: &httparse::Error) -> &'static str {
 /// Reads an answer, as the client does; for fuzzing. Whether its head was whole and the rest well formed.
 ///
 /// # Panics
-/// Where the body's end depends on the pieces that it comes in.
+/// Where the body's end or content depends on the pieces that it comes in.
 pub fn read_response_head(bytes: &[u8]) -> bool {
     let Ok(Some(head)) = response(bytes) else { return false };
     let rest = &bytes[head.length..];
-    let (mut whole, mut dripped) = (Body::new(head.framing), Body::new(head.framing));
+    let body = || Body::new(head.framing, usize::MAX);
+    let (mut whole, mut dripped) = (body(), body());
     let at_once = whole.take(rest).map(|()| whole.is_done());
     let in_drops = rest.chunks(1).try_for_each(|byte| dripped.take(byte)).map(|()| dripped.is_done());
     assert_eq!(at_once, in_drops, "{head:?}");
+    assert_eq!(whole.into_content(), dripped.into_content(), "{head:?}");
     at_once.is_ok()
 }
 

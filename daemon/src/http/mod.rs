@@ -16,7 +16,7 @@ mod resolve;
 mod server;
 mod url;
 
-pub use client::{IDEMPOTENCY_KEY, Status, get, post};
+pub use client::{Answer, IDEMPOTENCY_KEY, Status, check_header, get, post, post_and_read};
 pub use error::Error;
 pub use head::{read_request_head, read_response_head};
 pub use server::{BindError, Health, Limits, Page, Route, Routes, Server};

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// Where metrics and health are asked for, and what counts as slow.
+use super::OtlpConfig;
+
+/// Where metrics and health are asked for, who gets metrics sent, and what counts as slow.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MetricsConfig {
@@ -13,11 +15,13 @@ pub struct MetricsConfig {
     pub listen: Option<SocketAddr>,
     /// A try of a task that takes longer is counted as slow. Seconds.
     pub slow_task_seconds: u64,
+    /// Who gets the metrics sent; nobody by default.
+    pub otlp: Option<OtlpConfig>,
 }
 
 impl Default for MetricsConfig {
     fn default() -> Self {
-        Self { listen: None, slow_task_seconds: 5 }
+        Self { listen: None, slow_task_seconds: 5, otlp: None }
     }
 }
 
@@ -30,7 +34,7 @@ impl MetricsConfig {
         if !(1..=86_400).contains(&self.slow_task_seconds) {
             return Err(format!("slow_task_seconds must be 1 to 86400, not {}", self.slow_task_seconds));
         }
-        Ok(())
+        self.otlp.as_ref().map_or(Ok(()), OtlpConfig::check).map_err(|why| format!("otlp.{why}"))
     }
 
     /// From when on a try is slow.

@@ -2,13 +2,17 @@
 //!
 //! ```text
 //! seaworthyd-counters 1
+//! since 1764115200000000000
+//! since{workload="web"} 1764115200000000000
 //! seaworthyd_workload_starts_total{workload="web"} 12
 //! seaworthyd_task_duration_seconds_bucket{le="0.5"} 3
 //! crc32 0a1b2c3d
 //! ```
 //!
-//! A bucket's count is its own, not summed up; a `_sum` is in microseconds. The checksum is CRC-32 (as in zip) of all bytes
-//! before its line. A name that this version does not know is left out, one that the file does not have begins at 0.
+//! `since` is when counting began, in nanoseconds since 1970: of all counters, and of a workload's. It stays as long as the
+//! values do: where those begin at 0 again, it does too. A bucket's count is its own, not summed up; a `_sum` is in
+//! microseconds. The checksum is CRC-32 (as in zip) of all bytes before its line. A name that this version does not know is
+//! left out, one that the file does not have begins at 0.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,11 +20,12 @@ use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use super::Metrics;
 use super::exposition::write_labels;
 use super::family::Family;
-use super::instrument::{BUCKETS, Counter, bound_name};
+use super::instrument::{BUCKETS, Counter, Since, bound_name};
 use super::visit::Sample;
 
 const NAME: &str = "metrics.counters";
@@ -72,37 +77,23 @@ impl Kept {
     /// # Errors
     /// The file is not what [`Kept::save`] wrote; then nothing is added.
     pub fn restore(&self, metrics: &Metrics) -> Result<usize, Damage> {
-        let Some(text) = self.read()? else { return Ok(0) };
-        let values = parse(&text).map_err(Damage::Invalid)?;
+        let Some(text) = read(&self.path, LARGEST)? else { return Ok(0) };
+        let mut values = parse(&text).map_err(Damage::Invalid)?;
+        each_since(metrics, &mut |name, since| {
+            if let Some(nanoseconds) = values.remove(name) {
+                since.set(nanoseconds);
+            }
+        });
         metrics.visit_counted(&mut |family, labels, sample| {
             each_line(family, labels, &sample, &mut |name, counter| {
                 counter.add(values.get(name).copied().unwrap_or(0));
             });
         });
-        Ok(values.len())
+        // Of a workload that is gone, only since when it was counted.
+        Ok(values.keys().filter(|name| !name.starts_with("since{")).count())
     }
 
-    fn read(&self) -> Result<Option<String>, Damage> {
-        let about = match fs::symlink_metadata(&self.path) {
-            Ok(about) => about,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Damage::Unreadable(error)),
-        };
-        // Opening a pipe would wait for ever.
-        if !about.is_file() {
-            return Err(Damage::Invalid("it is not a plain file"));
-        }
-        let mut text = Vec::new();
-        let file = File::open(&self.path).map_err(Damage::Unreadable)?;
-        file.take(LARGEST as u64 + 1).read_to_end(&mut text).map_err(Damage::Unreadable)?;
-        if text.len() > LARGEST {
-            return Err(Damage::Invalid("it is larger than 4 MiB"));
-        }
-        String::from_utf8(text).map(Some).map_err(|_| Damage::Invalid("it is not text"))
-    }
-
-    /// Replaces the file by `text` (from [`Kept::text`]) in one step: a reader, or a daemon after a crash, finds the old or the new one.
-    /// It outlives the process; with `durable` also the machine's end.
+    /// Replaces the file by `text` (from [`Kept::text`]). It outlives the process; with `durable` also the machine's end.
     ///
     /// # Errors
     /// The folder cannot be written; the old file stays.
@@ -110,30 +101,15 @@ impl Kept {
         if text.len() > LARGEST {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "more counters than 4 MiB hold"));
         }
-        let new = self.path.with_extension("counters.new");
-        // Left by a crash. What is created below is new, not what somebody's link points to.
-        let _ = fs::remove_file(&new);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&new)?;
-        let written =
-            file.write_all(text.as_bytes()).and_then(|()| if durable { file.sync_data() } else { Ok(()) });
-        drop(file);
-        written.and_then(|()| fs::rename(&new, &self.path)).inspect_err(|_| {
-            let _ = fs::remove_file(&new);
-        })?;
-        #[cfg(unix)]
-        if let (true, Some(folder)) = (durable, self.path.parent()) {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
+        replace(&self.path, text, durable)
     }
 
     /// The file's text for the counters of `metrics` as they are now.
     pub fn text(metrics: &Metrics) -> String {
         let mut text = FIRST_LINE.to_owned();
+        each_since(metrics, &mut |name, since| {
+            let _ = writeln!(text, "{name} {}", since.value());
+        });
         metrics.visit_counted(&mut |family, labels, sample| {
             each_line(family, labels, &sample, &mut |name, counter| {
                 // Zeros say nothing.
@@ -147,6 +123,60 @@ impl Kept {
     }
 }
 
+/// The text of a file of the state folder; `None` where there is none.
+pub(super) fn read(path: &Path, largest: usize) -> Result<Option<String>, Damage> {
+    let about = match fs::symlink_metadata(path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Damage::Unreadable(error)),
+    };
+    // Opening a pipe would wait for ever.
+    if !about.is_file() {
+        return Err(Damage::Invalid("it is not a plain file"));
+    }
+    let mut text = Vec::new();
+    let file = File::open(path).map_err(Damage::Unreadable)?;
+    file.take(largest as u64 + 1).read_to_end(&mut text).map_err(Damage::Unreadable)?;
+    if text.len() > largest {
+        return Err(Damage::Invalid("it is larger than it may be"));
+    }
+    String::from_utf8(text).map(Some).map_err(|_| Damage::Invalid("it is not text"))
+}
+
+/// Replaces a file of the state folder in one step: a reader, or a daemon after a crash, finds the old or the new one.
+pub(super) fn replace(path: &Path, text: &str, durable: bool) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    // Left by a crash. What is created below is new, not what somebody's link points to.
+    let _ = fs::remove_file(&new);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&new)?;
+    let written =
+        file.write_all(text.as_bytes()).and_then(|()| if durable { file.sync_data() } else { Ok(()) });
+    drop(file);
+    written.and_then(|()| fs::rename(&new, path)).inspect_err(|_| {
+        let _ = fs::remove_file(&new);
+    })?;
+    #[cfg(unix)]
+    if let (true, Some(folder)) = (durable, path.parent()) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// When counting began, by name.
+fn each_since(metrics: &Metrics, act: &mut dyn FnMut(&str, &Since)) {
+    act("since", &metrics.counted_since);
+    for workload in metrics.workloads.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        // A workload's name needs no escapes.
+        act(&format!("since{{workload=\"{}\"}}", workload.name), &workload.counted_since);
+    }
+}
+
 /// The counters behind a sample, by name.
 fn each_line(family: &Family, labels: &[&str], sample: &Sample<'_>, act: &mut dyn FnMut(&str, &Counter)) {
     let name = |suffix: &str, bound: Option<&str>| {
@@ -155,14 +185,14 @@ fn each_line(family: &Family, labels: &[&str], sample: &Sample<'_>, act: &mut dy
         name
     };
     match sample {
-        Sample::Counter(counter) => act(&name("_total", None), counter),
-        Sample::Histogram(histogram) => {
+        Sample::Counter(counter, _) => act(&name("_total", None), counter),
+        Sample::Histogram(histogram, _) => {
             for index in 0..BUCKETS {
                 act(&name("_bucket", Some(&bound_name(index))), &histogram.buckets[index]);
             }
             act(&name("_sum", None), &histogram.sum);
         }
-        Sample::Number(_) => {}
+        Sample::Total(..) | Sample::Number(_) => {}
     }
 }
 

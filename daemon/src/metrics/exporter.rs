@@ -4,7 +4,8 @@
 //! page is given out only after the counters in it are in their file, without waiting for the disk: if the worker is killed,
 //! no counter ever returns below a value that was scraped, as long as the state folder could be written. What was counted
 //! after the last scrape may be lost with the worker, up to 10 s. When the whole machine goes down, the file is
-//! at most 10 s old, and counters may return lower.
+//! at most 10 s old, and counters may return lower. An export, which nobody waits for, is sent only when they are on the
+//! disk: below what it says no counter returns at all.
 
 use std::fmt;
 use std::io;
@@ -145,6 +146,17 @@ impl Exporter {
         Ok(Keeper { stop: Some(stop), thread: Some(thread) })
     }
 
+    /// What `show` makes of the metrics, when the counters in it are on the disk.
+    pub(super) fn kept<T>(&self, show: impl FnOnce(&Metrics) -> T) -> T {
+        let shown = show(&self.metrics);
+        self.save_now();
+        shown
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     fn save_now(&self) {
         self.save(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner), true);
     }
@@ -175,7 +187,7 @@ impl Exporter {
         self.tell(Event::CountersNotSaved, message, &file_and_error(kept, error));
     }
 
-    fn tell(&self, event: Event, message: &str, fields: &[(&str, Value)]) {
+    pub(super) fn tell(&self, event: Event, message: &str, fields: &[(&str, Value)]) {
         if let Some(log) = &self.log {
             log.write(event, message, fields);
         }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::Metrics;
 use super::family::{Family, Kind};
-use super::instrument::{Exemplar, Histogram, bound_name};
+use super::instrument::{Exemplar, Histogram, bound_name, unix_seconds};
 use super::visit::Sample;
 
 /// A text format.
@@ -90,9 +90,13 @@ impl Page {
             self.head(family);
         }
         match sample {
-            Sample::Counter(counter) => self.line(family, suffix(family.kind), labels, None, counter.value()),
-            Sample::Number(value) => self.line(family, suffix(family.kind), labels, None, Number(*value)),
-            Sample::Histogram(histogram) => self.histogram(family, labels, histogram),
+            Sample::Counter(counter, _) => {
+                self.line(family, family.kind.suffix(), labels, None, counter.value());
+            }
+            Sample::Total(value, _) | Sample::Number(value) => {
+                self.line(family, family.kind.suffix(), labels, None, Number(*value));
+            }
+            Sample::Histogram(histogram, _) => self.histogram(family, labels, histogram),
         }
     }
 
@@ -101,7 +105,7 @@ impl Page {
         let (name, kind) = match self.format {
             Format::OpenMetrics => (family.name.to_owned(), family.kind),
             Format::Prometheus => (
-                format!("{}{}", family.name, suffix(family.kind)),
+                format!("{}{}", family.name, family.kind.suffix()),
                 if family.kind == Kind::Info { Kind::Gauge } else { family.kind },
             ),
         };
@@ -129,7 +133,7 @@ impl Page {
     /// Goes behind the line that was just written.
     fn exemplar(&mut self, exemplar: &Exemplar) {
         self.text.truncate(self.text.trim_end_matches('\n').len());
-        let (trace, value, time) = (exemplar.trace(), exemplar.value, exemplar.time);
+        let (trace, value, time) = (exemplar.trace(), exemplar.value, unix_seconds(exemplar.time));
         let _ = writeln!(self.text, " # {{trace_id=\"{trace}\"}} {value} {time:.3}");
     }
 
@@ -145,14 +149,6 @@ impl Page {
         self.text.push_str(suffix);
         write_labels(&mut self.text, family, labels, bound);
         let _ = writeln!(self.text, " {value}");
-    }
-}
-
-fn suffix(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Counter => "_total",
-        Kind::Info => "_info",
-        Kind::Gauge | Kind::Histogram => "",
     }
 }
 

@@ -53,16 +53,23 @@ impl Family {
     /// The names that its samples have.
     pub fn sample_names(&self) -> Vec<String> {
         let suffixes: &[&str] = match self.kind {
-            Kind::Counter => &["_total"],
-            Kind::Gauge => &[""],
             Kind::Histogram => &["_bucket", "_sum", "_count"],
-            Kind::Info => &["_info"],
+            kind => &[kind.suffix()],
         };
         suffixes.iter().map(|suffix| format!("{}{suffix}", self.name)).collect()
     }
 }
 
 impl Kind {
+    /// What a sample's name has behind the family's; a histogram has several.
+    pub(super) fn suffix(self) -> &'static str {
+        match self {
+            Self::Counter => "_total",
+            Self::Info => "_info",
+            Self::Gauge | Self::Histogram => "",
+        }
+    }
+
     /// The word for it in OpenMetrics.
     pub fn name(self) -> &'static str {
         match self {

@@ -32,6 +32,24 @@ impl Counter {
     }
 }
 
+/// Since when counters count, in nanoseconds since 1970; 0 if that is not known. As long as they go on it stays the same.
+#[derive(Debug, Default)]
+pub(super) struct Since(AtomicU64);
+
+impl Since {
+    pub(super) fn now() -> Self {
+        Self(AtomicU64::new(unix_nanos(SystemTime::now())))
+    }
+
+    pub(super) fn set(&self, nanoseconds: u64) {
+        self.0.store(nanoseconds, Ordering::Relaxed);
+    }
+
+    pub(super) fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A counter for each value of a label.
 #[derive(Debug)]
 pub(super) struct Counters<L> {
@@ -72,8 +90,7 @@ pub(super) struct Exemplar {
     trace: [u8; 32],
     /// Seconds.
     pub(super) value: f64,
-    /// Seconds since 1970.
-    pub(super) time: f64,
+    pub(super) time: SystemTime,
 }
 
 impl Histogram {
@@ -85,7 +102,7 @@ impl Histogram {
         self.sum.add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
         let is_hex = |bytes: &[u8; 32]| bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if let Some(trace) = trace.and_then(|text| text.as_bytes().try_into().ok()).filter(is_hex) {
-            let time = unix_seconds(SystemTime::now());
+            let time = SystemTime::now();
             let mut exemplars = self.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
             exemplars[index] = Some(Exemplar { trace, value, time });
         }
@@ -128,6 +145,11 @@ impl StateCell {
 /// Seconds since 1970; a clock before that reads as 0.
 pub(super) fn unix_seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+/// Nanoseconds since 1970; a clock before that reads as 0.
+pub(super) fn unix_nanos(time: SystemTime) -> u64 {
+    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The upper bound of bucket `index` as both formats write it; OpenMetrics wants a point in it.

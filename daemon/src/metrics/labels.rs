@@ -72,6 +72,15 @@ label_values! {
         /// It did not.
         Failure = "failure",
     }
+    /// How an export of metrics ended.
+    ExportOutcome {
+        /// The collector took all of it.
+        Success = "success",
+        /// The collector took it and left some data points out.
+        Partial = "partial",
+        /// It did not arrive, or was refused.
+        Failure = "failure",
+    }
     /// How a try to do a task ended.
     AttemptOutcome {
         /// The receiver acknowledged.

@@ -1,4 +1,4 @@
-//! Metrics in four layers, in the text formats that Prometheus reads.
+//! Metrics in four layers, in the text formats that Prometheus reads and in OTLP.
 //!
 //! The registry is this crate's own: everything it counts is known when it is compiled, apart from the workloads' names,
 //! which come from the configuration. So it is a struct of atomic numbers, its cardinality is bounded by construction, and
@@ -15,6 +15,7 @@ mod family;
 mod instrument;
 mod labels;
 mod observed;
+mod otlp;
 mod visit;
 mod workload;
 
@@ -36,12 +37,15 @@ pub use counters_file::{Damage, Kept, read_counters_file};
 pub use exporter::{Exporter, Keeper};
 pub use exposition::Format;
 pub use family::{FAMILIES, Family, Kind, Layer};
-pub use labels::{AttemptOutcome, ControlOutcome, ExitReason, Outcome, Probe, TaskEnd, TaskRefusal};
+pub use labels::{
+    AttemptOutcome, ControlOutcome, ExitReason, ExportOutcome, Outcome, Probe, TaskEnd, TaskRefusal,
+};
 pub(crate) use observed::Usage;
+pub use otlp::{OtlpConfig, Pusher};
 
 use crate::http::Route;
 use crate::log::Event;
-use instrument::{Counter, Counters, Histogram, StateCell};
+use instrument::{Counter, Counters, Histogram, Since, StateCell};
 use labels::COMMANDS;
 use workload::Workload;
 
@@ -50,6 +54,7 @@ use workload::Workload;
 pub struct Metrics {
     build: Build,
     started: Option<SystemTime>,
+    counted_since: Since,
     state_folder: Option<PathBuf>,
     state: StateCell,
     ready: AtomicBool,
@@ -59,6 +64,7 @@ pub struct Metrics {
     events: EventCounters,
     log_dropped: Counter,
     heartbeats: Counters<Outcome>,
+    otlp_exports: Counters<ExportOutcome>,
     workloads: RwLock<Vec<Arc<Workload>>>,
     workload_ready: Histogram,
     queue: QueueSource,
@@ -135,7 +141,13 @@ const HTTP_ANSWERS: [(Route, u16); 13] = [
 impl Metrics {
     /// Counters at zero. `state_folder` is whose file system is watched.
     pub fn new(build: Build, state_folder: Option<PathBuf>) -> Self {
-        Self { build, state_folder, started: Some(SystemTime::now()), ..Self::default() }
+        Self {
+            build,
+            state_folder,
+            started: Some(SystemTime::now()),
+            counted_since: Since::now(),
+            ..Self::default()
+        }
     }
 
     /// The workloads of the configuration, at start and after a reload. One that was there keeps its counters; others are
@@ -192,6 +204,11 @@ impl Metrics {
     /// A heartbeat was sent to the collector, or could not be.
     pub fn heartbeat(&self, outcome: Outcome) {
         self.heartbeats.of(outcome).increment();
+    }
+
+    /// Metrics were sent to a collector of OpenTelemetry, or could not be.
+    pub fn otlp_exported(&self, outcome: ExportOutcome) {
+        self.otlp_exports.of(outcome).increment();
     }
 
     /// The workload's process was started.

@@ -1,10 +1,14 @@
 //! What is looked up when somebody asks, instead of being counted. What a system does not tell is left out.
 
+use std::time::SystemTime;
+
 /// The machine.
 #[derive(Debug, Default)]
 pub(super) struct Host {
     /// Over 1, 5 and 15 minutes.
     pub(super) load: Option<[f64; 3]>,
+    /// When its times by mode began.
+    pub(super) booted: Option<SystemTime>,
     /// Seconds by mode.
     pub(super) cpu: Vec<(&'static str, f64)>,
     /// Bytes.

@@ -1,15 +1,16 @@
 //! What is counted of one workload.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::instrument::{Counter, Counters, StateCell, unix_seconds};
+use super::instrument::{Counter, Counters, Since, StateCell, unix_nanos};
 use super::labels::{ExitReason, LabelValue, Outcome, Probe};
 
 /// One workload of the configuration.
 #[derive(Debug)]
 pub(super) struct Workload {
     pub(super) name: String,
+    pub(super) counted_since: Since,
     pub(super) starts: Counter,
     pub(super) start_failures: Counter,
     pub(super) restarts: Counter,
@@ -21,7 +22,7 @@ pub(super) struct Workload {
     backoff: AtomicU64,
     /// 0 while no process runs.
     pid: AtomicU32,
-    /// Milliseconds since 1970.
+    /// Nanoseconds since 1970.
     started: AtomicU64,
     /// Bytes; 0 without one.
     memory_limit: AtomicU64,
@@ -31,6 +32,7 @@ impl Workload {
     pub(super) fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            counted_since: Since::now(),
             starts: Counter::default(),
             start_failures: Counter::default(),
             restarts: Counter::default(),
@@ -48,7 +50,7 @@ impl Workload {
     pub(super) fn started(&self, pid: u32) {
         self.starts.increment();
         self.backoff.store(0, Ordering::Relaxed);
-        self.started.store((unix_seconds(SystemTime::now()) * 1000.0) as u64, Ordering::Relaxed);
+        self.started.store(unix_nanos(SystemTime::now()), Ordering::Relaxed);
         self.pid.store(pid, Ordering::Relaxed);
     }
 
@@ -81,10 +83,11 @@ impl Workload {
         self.backoff.load(Ordering::Relaxed) as f64 / 1000.0
     }
 
-    /// Its process and when it was started, in seconds since 1970.
-    pub(super) fn process(&self) -> Option<(u32, f64)> {
+    /// Its process and when it was started.
+    pub(super) fn process(&self) -> Option<(u32, SystemTime)> {
         let pid = self.pid.load(Ordering::Relaxed);
-        (pid != 0).then(|| (pid, self.started.load(Ordering::Relaxed) as f64 / 1000.0))
+        let started = || UNIX_EPOCH + Duration::from_nanos(self.started.load(Ordering::Relaxed));
+        (pid != 0).then(|| (pid, started()))
     }
 
     /// Bytes.

@@ -322,6 +322,7 @@ impl<'a> Supervisor<'a> {
         self.slots.iter_mut().for_each(|slot| slot.finish_output(deadline));
         let left = self.slots.iter().filter(|slot| slot.machine.has_process()).count();
         self.with_tasks(Tasks::finish);
+        self.shared.pusher.finish();
         self.state = State::Stopped;
         self.answer_waiters();
         log.finish(Event::Stopped, "stopped", &[("workloads_left", Value::Number(left as i64))]);

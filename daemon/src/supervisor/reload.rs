@@ -39,6 +39,7 @@ impl Supervisor<'_> {
         if let Some(tasks) = &self.shared.tasks {
             tasks.adopt(config.queue.as_ref().map(|queue| queue.as_ref().clone()).unwrap_or_default());
         }
+        self.shared.pusher.adopt(config.metrics.as_ref().otlp.as_ref());
         (self.heartbeat, self.stop_deadline) = (config.heartbeat(), config.stop_deadline());
         let stop = self.stop_deadline;
         let (mut new, mut changed, mut gone) = (0, 0, 0);

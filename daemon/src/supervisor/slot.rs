@@ -13,7 +13,7 @@ use crate::config::{Probe, Workload};
 use crate::launch::Launch;
 use crate::log::{Event, Log, Value};
 use crate::machine::{Action, Input, Machine};
-use crate::metrics::{ExitReason, Metrics};
+use crate::metrics::{ExitReason, Metrics, Pusher};
 use crate::os::Process;
 use crate::probe::{self, Asking, Purpose};
 use crate::state::{Control, Refusal, State, Step};
@@ -31,6 +31,7 @@ pub(crate) struct Shared {
     /// The supervisor's own inbox.
     pub(crate) sender: Sender<Message>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) pusher: Arc<Pusher>,
     pub(crate) vital: Arc<Vital>,
     /// `None` without a queue.
     pub(crate) tasks: Option<Arc<Tasks>>,

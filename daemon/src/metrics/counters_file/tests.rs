@@ -39,6 +39,13 @@ fn counts(metrics: &Metrics) -> Vec<String> {
     page.lines().filter(is_kept).map(str::to_owned).collect()
 }
 
+/// Since when all counters, and a workload's, count.
+fn since(metrics: &Metrics) -> Vec<u64> {
+    let mut all = Vec::new();
+    each_since(metrics, &mut |_, since| all.push(since.value()));
+    all
+}
+
 fn write(kept: &Kept, text: &str) {
     fs::write(kept.path(), text).expect("written");
 }
@@ -59,7 +66,7 @@ fn counters_come_back_and_go_on() {
     }
     let second = empty();
     assert!(kept.restore(&second).expect("taken") > 5);
-    assert_eq!(counts(&second), counts(&first));
+    assert_eq!((counts(&second), since(&second)), (counts(&first), since(&first)));
     second.worker_started();
     assert!(second.render(Format::Prometheus).contains("\nseaworthyd_worker_starts_total 2\n"));
     let names: Vec<_> =
@@ -102,22 +109,26 @@ fn a_forged_file_changes_nothing() {
         (format!("{FIRST_LINE}{name} 1e3\n"), "not a count"),
         (format!("{FIRST_LINE}{name}\n"), "no value"),
         (format!("seaworthyd-counters 2\n{name} 1\n"), "first line"),
+        (format!("{FIRST_LINE}since 1\n{name} x\n"), "not a count"),
     ] {
         write(&kept, &signed(&lines));
         let metrics = empty();
+        let begun = since(&metrics);
         let damage = kept.restore(&metrics).expect_err("refused").to_string();
         assert!(damage.contains(expected), "{damage} for {lines}");
-        assert_eq!(counts(&metrics), counts(&empty()));
+        assert_eq!((counts(&metrics), since(&metrics)), (counts(&empty()), begun));
     }
     // Names of another version, or of a workload that is gone, are no damage.
     write(
         &kept,
         &signed(&format!(
-            "{FIRST_LINE}other_total 9\n{name} 3\nseaworthyd_workload_starts_total{{workload=\"x\"}} 5\n"
+            "{FIRST_LINE}since 5\nsince{{workload=\"x\"}} 6\nother_total 9\n{name} 3\nseaworthyd_workload_starts_total{{workload=\"x\"}} 5\n"
         )),
     );
     let metrics = empty();
+    let begun = since(&metrics);
     assert_eq!(kept.restore(&metrics).expect("taken"), 3);
+    assert_eq!(since(&metrics), [5, begun[1]]);
     assert!(metrics.render(Format::Prometheus).contains(&format!("\n{name} 3\n")));
 }
 

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::observed::{Disk, Host, Process};
 
@@ -19,9 +20,11 @@ pub(super) fn host() -> Host {
     // The kernel's fixed point for loads (SI_LOAD_SHIFT).
     let load = system.loads.map(|load| load as f64 / 65_536.0);
     let uptime = read("/proc/uptime").and_then(|text| first_number(&text)).unwrap_or(system.uptime as f64);
+    let stat = read("/proc/stat");
     Host {
         load: Some(load),
-        cpu: read("/proc/stat").map(|text| cpu_times(&text)).unwrap_or_default(),
+        booted: stat.as_deref().and_then(boot_time),
+        cpu: stat.as_deref().map(cpu_times).unwrap_or_default(),
         memory_size: Some(system.totalram as f64 * f64::from(system.mem_unit)),
         memory_available: read("/proc/meminfo").and_then(|text| kilobytes(&text, "MemAvailable:")),
         uptime: Some(uptime),
@@ -80,6 +83,12 @@ fn cpu_times(stat: &str) -> Vec<(&'static str, f64)> {
     modes.map(|(mode, ticks)| (mode, ticks / TICKS)).to_vec()
 }
 
+/// What stays the same while the host runs, unless its clock is set; now less the uptime would not.
+fn boot_time(stat: &str) -> Option<SystemTime> {
+    let seconds = line(stat, "btime ")?.trim().parse().ok()?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
 fn kilobytes(text: &str, key: &str) -> Option<f64> {
     first_number(line(text, key)?).map(|kilobytes| kilobytes * 1024.0)
 }
@@ -116,6 +125,8 @@ mod tests {
     fn what_is_not_there_is_left_out() {
         assert!(cpu_times("cpu0 1 2 3\n").is_empty());
         assert!(cpu_times("cpu  1 2 x\n").is_empty());
+        assert_eq!(boot_time("cpu 1\nbtime 7\n"), Some(UNIX_EPOCH + Duration::from_secs(7)));
+        assert_eq!((boot_time("btime \n"), boot_time("btime 99999999999999999999\n")), (None, None));
         assert_eq!(kilobytes("MemFree: 1 kB\nMemAvailable:  12 kB\n", "MemAvailable:"), Some(12_288.0));
         assert_eq!(first_number("unlimited"), None);
         let gone = process(u32::MAX);

@@ -26,6 +26,7 @@ pub(super) fn host() -> Host {
     let uptime = unsafe { GetTickCount64() } as f64 / 1000.0;
     Host {
         load: None,
+        booted: None,
         cpu: cpu_times(),
         memory_size: memory.map(|memory| memory.ullTotalPhys as f64),
         memory_available: memory.map(|memory| memory.ullAvailPhys as f64),
