@@ -51,8 +51,16 @@ struct Contender {
     restart: Times,
     /// How often it started a workload that crashes at once, in [`STORM`].
     storm: usize,
-    /// What its own processes have resident, in KiB.
-    resident_kib: u64,
+    memory: Memory,
+}
+
+/// What a supervisor's own processes have resident (proc_pid_smaps(5)). KiB.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Memory {
+    /// Each by itself, added up: a page that two share counts twice.
+    apart: u64,
+    /// Each page once, and one that strangers map too by its share.
+    together: u64,
 }
 
 /// A supervisor: its Debian package, and how it is made to supervise one command from a folder of its own.
@@ -162,7 +170,13 @@ fn measure(renderer: &Renderer, prepared: &[(&'static str, Prepared)]) -> Result
             start.push(Running::start(prepared)?.begun_after);
         }
         running.push(Running::start(prepared)?);
-        contenders.push(Contender { name, start, restart: Times::default(), storm: 0, resident_kib: 0 });
+        contenders.push(Contender {
+            name,
+            start,
+            restart: Times::default(),
+            storm: 0,
+            memory: Memory::default(),
+        });
     }
     for round in 1..=KILLS {
         renderer.status("kill", &format!("each workload, {round} of {KILLS}"));
@@ -173,7 +187,7 @@ fn measure(renderer: &Renderer, prepared: &[(&'static str, Prepared)]) -> Result
     }
     for (contender, mut running) in contenders.iter_mut().zip(running) {
         renderer.status("storm", contender.name);
-        contender.resident_kib = running.resident_kib();
+        contender.memory = running.memory();
         contender.storm = running.storm()?;
     }
     Ok(contenders)
@@ -229,18 +243,22 @@ impl<'a> Running<'a> {
     }
 
     /// Of the supervisor's own processes: its group and worker, without the workload.
-    fn resident_kib(&self) -> u64 {
-        let mut sum = 0;
+    fn memory(&self) -> Memory {
+        let mut sum = Memory::default();
         let mut open = vec![self.supervisor.id()];
         while let Some(process) = open.pop() {
             if process == self.workload {
                 continue;
             }
             let read = |name| fs::read_to_string(format!("/proc/{process}/{name}")).unwrap_or_default();
-            let status = read("status");
-            let resident =
-                status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-            sum += resident.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0);
+            let rollup = read("smaps_rollup");
+            let kib = |key: &str| {
+                let value =
+                    rollup.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_suffix(" kB"));
+                value.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0)
+            };
+            sum.apart += kib("Rss:");
+            sum.together += kib("Pss:");
             let children = read(&format!("task/{process}/children"));
             open.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
         }
@@ -338,16 +356,18 @@ fn shown(measured: &Measured) -> String {
         CALM.as_secs()
     );
     text += &format!(
-        "{:<18} {:>10} {:>20} {:>9} {:>12} {:>13}\n",
-        "", "restart ms", "least to most", "start ms", "storm, 10 s", "resident KiB"
+        "{:<18} {:>10} {:>20} {:>9} {:>12} {:>13} {:>6}\n",
+        "", "restart ms", "least to most", "start ms", "storm, 10 s", "resident KiB", "apart"
     );
-    for Contender { name, start, restart, storm, resident_kib } in contenders {
+    for Contender { name, start, restart, storm, memory } in contenders {
         let (least, most) = restart.span();
         let span = format!("{least:.1} to {most:.1}");
         text += &format!(
-            "{name:<18} {:>10.2} {span:>20} {:>9.1} {storm:>12} {resident_kib:>13}\n",
+            "{name:<18} {:>10.2} {span:>20} {:>9.1} {storm:>12} {:>13} {:>6}\n",
             restart.median(),
-            start.median()
+            start.median(),
+            memory.together,
+            memory.apart
         );
     }
     if let Some(restart) = wine {
@@ -360,7 +380,7 @@ fn shown(measured: &Measured) -> String {
     let mut bars = vec![
         (ours.restart.median() < milliseconds, format!("restart under {milliseconds} ms")),
         (ours.storm <= starts, format!("at most {starts} starts in a crash loop's first 10 s")),
-        (ours.resident_kib <= kib, format!("at most {kib} KiB resident, guardian and worker together")),
+        (ours.memory.together <= kib, format!("at most {kib} KiB resident, guardian and worker together")),
         (ours.start.median() < ready, format!("its workload runs within {ready} ms")),
     ];
     if let Some(runit) = contenders.iter().find(|contender| contender.name.starts_with("runit")) {
