@@ -336,7 +336,8 @@ fn the_control_channel_and_the_settings() {
     let passed = wine.client(&["settings"]);
     assert_eq!(passed.lines().collect::<Vec<_>>(), ["read back", "field by field", "whole or not at all"]);
     let passed = wine.client(&["channel"]);
-    let expected = ["one listener", "round trip", "silent client dropped", "many clients", "closed"];
+    let expected =
+        ["one listener", "access list", "round trip", "silent client dropped", "many clients", "closed"];
     assert_eq!(passed.lines().collect::<Vec<_>>(), expected);
 }
 
