@@ -69,8 +69,10 @@ impl Token {
     }
 }
 
+#[cfg(windows)]
+pub(crate) use held::Plan;
 #[cfg(any(windows, test))]
-pub(crate) use held::{Group, Held, Plan};
+pub(crate) use held::{Group, Held};
 
 #[cfg(any(windows, test))]
 mod held {

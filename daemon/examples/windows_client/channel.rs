@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "the pipe's access list is read by bare system calls")]
 
 use std::io::{ErrorKind, Read, Write};
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
@@ -118,11 +119,21 @@ fn access_list(pipe: &str) -> String {
     // SAFETY: the name ends with a NUL; the other pointers are null or lead to pointers of ours, which are never freed by
     // this short program.
     unsafe {
-        let pipe = CreateFileW(wide(pipe).as_ptr(), READ_CONTROL, 0, null(), OPEN_EXISTING, 0, null_mut());
-        assert_ne!(pipe, INVALID_HANDLE_VALUE, "{}", std::io::Error::last_os_error());
+        let file = CreateFileW(wide(pipe).as_ptr(), READ_CONTROL, 0, null(), OPEN_EXISTING, 0, null_mut());
+        assert_ne!(file, INVALID_HANDLE_VALUE, "{}", std::io::Error::last_os_error());
+        let pipe = OwnedHandle::from_raw_handle(file);
         let (sid, list) = (null_mut(), null_mut());
         let which = DACL_SECURITY_INFORMATION;
-        let code = GetSecurityInfo(pipe, SE_KERNEL_OBJECT, which, sid, sid, list, list, &raw mut descriptor);
+        let code = GetSecurityInfo(
+            pipe.as_raw_handle(),
+            SE_KERNEL_OBJECT,
+            which,
+            sid,
+            sid,
+            list,
+            list,
+            &raw mut descriptor,
+        );
         assert_eq!(code, 0);
         ConvertSecurityDescriptorToStringSecurityDescriptorW(
             descriptor,

@@ -10,7 +10,7 @@ use windows_sys::Win32::Security::{
     GetTokenInformation, LookupPrivilegeNameW, PSID, SID_AND_ATTRIBUTES, TOKEN_GROUPS, TOKEN_MANDATORY_LABEL,
     TOKEN_PRIVILEGES, TOKEN_QUERY, TokenGroups, TokenIntegrityLevel, TokenPrivileges,
 };
-use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_DISK, FILE_TYPE_PIPE, GetFileType};
+use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_PIPE, GetFileType};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
 use crate::os::wide::text_at;
@@ -53,13 +53,12 @@ pub(crate) fn print_token() {
     println!("integrity {}", text(unsafe { (*label.as_ptr().cast::<TOKEN_MANDATORY_LABEL>()).Label.Sid }));
 }
 
-/// Prints how many handles lead to pipes and to files.
+/// Prints how many handles lead to pipes.
 pub(crate) fn print_handles() {
     // Handles are small multiples of four.
     // SAFETY: any number may be asked about.
-    let kinds: Vec<_> = (1..4096).map(|number| unsafe { GetFileType((number * 4) as HANDLE) }).collect();
-    let count = |kind| kinds.iter().filter(|it| **it == kind).count();
-    println!("{} pipes, {} files", count(FILE_TYPE_PIPE), count(FILE_TYPE_DISK));
+    let is_pipe = |number: &usize| unsafe { GetFileType((number * 4) as HANDLE) } == FILE_TYPE_PIPE;
+    println!("{} pipes", (1..4096).filter(is_pipe).count());
 }
 
 fn information(class: i32) -> Vec<u64> {
