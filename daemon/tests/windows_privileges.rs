@@ -174,13 +174,18 @@ fn a_program_gets_its_words_and_three_handles() {
 fn a_service_asks_its_workloads_to_stop() {
     let wine = Wine::start();
     let neighbour = "liveness = { exec = ['C:\\client.exe', 'exit'], interval_seconds = 1 }\n";
-    let config =
-        [workload("asked", &["end-when-asked"], ""), workload("other", &["end-when-asked"], "") + neighbour];
+    let config = [
+        workload("asked", &["end-when-asked"], ""),
+        workload("alone", &["without-console"], ""),
+        workload("other", &["end-when-asked"], "") + neighbour,
+    ];
     wine.write("c.toml", &config.concat());
     let line = format!("\"{RELEASED}\" run --service --config C:\\c.toml");
     assert_eq!(wine.client(&["create", "seaworthyd", &line]), "0");
     wine.daemon(&["start"]);
     let ready = r#"until [ $(grep -c 'has no window' /tmp/prefix/drive_c/ProgramData/seaworthyd/seaworthyd.log) = 2 ]; do sleep 0.1; done"#;
+    let alone = "until grep -q 'has left its console' /tmp/prefix/drive_c/ProgramData/seaworthyd/seaworthyd.log; do sleep 0.1; done";
+    assert!(wine.shell(alone, &[], &[]).status.success());
     assert!(wine.shell(ready, &[], &[]).status.success());
     // One of them is asked, and nobody else hears it.
     wine.daemon(&["stop", "asked"]);
@@ -189,6 +194,10 @@ fn a_service_asks_its_workloads_to_stop() {
     assert!(status.contains("other  running"), "{status}");
     wine.daemon(&["stop"]);
     let records = Records::read(&wine);
+    // One that cannot be asked is ended, and the log says so.
+    let killed = records.one("workload-killed", "alone");
+    assert!(killed["error"].as_str().expect("text").contains("it has no console"), "{killed}");
+    assert_eq!(records.one("workload-exited", "alone")["exit_code"], 137);
     for workload in ["asked", "other"] {
         assert_eq!(records.output(workload), ["has no window", "asked by event 0"]);
         assert_eq!(records.one("workload-exited", workload)["exit_code"], 42);

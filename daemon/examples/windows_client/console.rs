@@ -7,8 +7,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use windows_sys::Win32::System::Console::{
-    GetConsoleWindow, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, SetConsoleCtrlHandler,
-    SetStdHandle,
+    FreeConsole, GetConsoleWindow, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
+    SetConsoleCtrlHandler, SetStdHandle,
 };
 use windows_sys::Win32::System::Threading::{
     CreateProcessW, DETACHED_PROCESS, PROCESS_INFORMATION, STARTUPINFOW, WaitForSingleObject,
@@ -55,6 +55,14 @@ pub(crate) fn end_when_asked() {
     let event = inbox.recv_timeout(Duration::from_secs(600)).expect("asked");
     println!("asked by event {event}");
     std::process::exit(42);
+}
+
+/// Runs on without the console that it was given.
+pub(crate) fn leave() {
+    // SAFETY: takes nothing.
+    assert_ne!(unsafe { FreeConsole() }, 0);
+    println!("has left its console");
+    std::thread::sleep(Duration::from_secs(600));
 }
 
 unsafe extern "system" fn asked(event: u32) -> i32 {

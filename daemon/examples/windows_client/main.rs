@@ -74,6 +74,7 @@ fn main() {
             let [added, path] = ["ADDED", "PATH"].map(|name| std::env::var(name).unwrap_or_default());
             println!("ADDED={added:?} PATH={path:?} in {:?}", std::env::current_dir().expect("a folder"));
         }
+        ["without-console"] => console::leave(),
         ["end-when-asked"] => console::end_when_asked(),
         ["create", name, line] => println!("{}", bare::create(name, line)),
         ["start", name] => println!("{}", bare::start(name)),

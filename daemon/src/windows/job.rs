@@ -54,6 +54,11 @@ impl Job {
         Ok((job, lacks))
     }
 
+    /// Another handle to the same job.
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// Ends every process in it. Fails only when nothing is left to end.
     pub(super) fn end(&self) {
         // SAFETY: the handle is open.

@@ -3,6 +3,8 @@
 
 use std::io;
 
+use windows_sys::Win32::Foundation::ERROR_PRIVILEGE_NOT_HELD;
+
 use super::create::Suspended;
 use super::job::Job;
 use super::token;
@@ -27,8 +29,11 @@ pub(super) fn start(launch: &Launch) -> io::Result<(Suspended, Job)> {
     let (job, mut lacks) = Job::new(&privileges.limits).map_err(refused)?;
     unsupported.append(&mut lacks);
     let (token, plan) = token::restricted(&asked).map_err(refused)?;
-    // If it fails the program cannot be run: that is no matter of privileges.
-    let process = Suspended::new(launch, &token, &job)?;
+    // That the program cannot be run is no matter of privileges.
+    let process = Suspended::new(launch, &token, &job).map_err(|error| match error.raw_os_error() {
+        Some(code) if code.cast_unsigned() == ERROR_PRIVILEGE_NOT_HELD => refused(error),
+        _ => error,
+    })?;
     let held = token::held_by(&process.process).map_err(refused)?;
     unsupported.extend(held.lacks(&asked, &plan));
     if !unsupported.is_empty() && privileges.when_unsupported == WhenUnsupported::Refuse {

@@ -16,6 +16,7 @@ use super::wide::check;
 use super::{interrupt, privileges};
 use crate::config::ReloadSignal;
 use crate::launch::Launch;
+use crate::log::{Event, Log, Value};
 
 /// Starts this program again as a worker, in a process group of its own: a console's Ctrl-C is the guardian's to hear.
 pub(crate) fn spawn_worker(args: &[OsString]) -> io::Result<Child> {
@@ -31,10 +32,11 @@ pub(crate) fn spawn_worker(args: &[OsString]) -> io::Result<Child> {
 pub(crate) type Printed = (Option<PipeReader>, Option<PipeReader>);
 
 /// A workload's process in a job of its own, which holds every process it starts.
-#[derive(Debug)]
 pub(crate) struct Process {
     process: OwnedHandle,
     id: u32,
+    name: String,
+    log: Log,
     job: Job,
     printed: Printed,
     /// The waiting thread's own handle to the process.
@@ -50,6 +52,8 @@ impl Process {
             waited: Some(started.process.try_clone()?),
             process: started.process,
             id: started.id,
+            name: launch.name.clone(),
+            log: launch.log.clone(),
             job,
             printed: (Some(started.stdout), Some(started.stderr)),
         })
@@ -73,9 +77,18 @@ impl Process {
         }
     }
 
-    /// Ctrl-C for every process in its console.
+    /// Ctrl-C for every process in its console; one that has none is ended with its tree.
     pub(crate) fn ask_to_stop(&mut self) -> io::Result<()> {
-        interrupt::ask(self.id)
+        let (job, log) = (self.job.try_clone()?, self.log.clone());
+        let who = [("workload", Value::Text(self.name.clone())), ("pid", Value::Number(i64::from(self.id)))];
+        interrupt::ask(&self.process, self.id, move |error| {
+            let [workload, pid] = who;
+            let fields = [workload, pid, ("error", Value::Text(error.to_string()))];
+            let message = "workload cannot be asked to stop: ended with its tree";
+            log.write(Event::WorkloadKilled, message, &fields);
+            // The last thing: the daemon may end with its workloads.
+            job.end();
+        })
     }
 
     /// Windows has no signals.

@@ -74,16 +74,21 @@ fn less(token: &OwnedHandle, plan: &Plan) -> io::Result<OwnedHandle> {
             token.as_raw_handle(),
             if restrict.is_empty() { 0 } else { WRITE_RESTRICTED },
             deny.len() as u32,
-            deny.as_ptr(),
+            pointer(&deny),
             remove.len() as u32,
-            remove.as_ptr(),
+            pointer(&remove),
             restrict.len() as u32,
-            restrict.as_ptr(),
+            pointer(&restrict),
             &raw mut made,
         )
     })?;
     // SAFETY: the token was just made for us, and nobody else closes it.
     Ok(unsafe { OwnedHandle::from_raw_handle(made) })
+}
+
+/// To the list; null for an empty one.
+fn pointer<T>(list: &[T]) -> *const T {
+    if list.is_empty() { ptr::null() } else { list.as_ptr() }
 }
 
 /// Who may reach what the process makes, unless it says: itself, whatever was taken from it, besides the system and
