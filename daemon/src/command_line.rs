@@ -80,6 +80,11 @@ pub(crate) enum Command {
     },
     /// What the guardian runs.
     Work(worker::Start),
+    /// What a worker runs to ask a workload to stop.
+    #[cfg(windows)]
+    Interrupt {
+        process: u32,
+    },
     CheckConfig {
         path: PathBuf,
     },
@@ -230,6 +235,12 @@ fn command(words: &[&str], given: Options) -> Result<Command, lexopt::Error> {
     if let (["worker"], Some(pulse)) = (words, pulse) {
         return Ok(Command::Work(worker::Start { config, as_service, pulse, crash }));
     }
+    #[cfg(windows)]
+    if let [os::interrupt::COMMAND, process] = words
+        && let Ok(process) = process.parse()
+    {
+        return Ok(Command::Interrupt { process });
+    }
     if is_daemonized || daemonize != Daemonize::default() {
         return match words {
             ["run"]
@@ -309,6 +320,8 @@ pub(crate) fn perform(command: Command) -> Result<(), Failure> {
         Command::Run { config, how: How::Service } => os::run_as_service(config)?,
         Command::Run { config, how: How::Daemonized(daemonize) } => os::run_daemonized(config, daemonize)?,
         Command::Work(start) => worker::work(start)?,
+        #[cfg(windows)]
+        Command::Interrupt { process } => os::interrupt::interrupt(process)?,
         Command::CheckConfig { path } => {
             let config = Config::read(&path)?;
             println!("{} is valid: {} workload(s)", path.display(), config.workloads.len());

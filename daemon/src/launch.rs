@@ -1,8 +1,7 @@
 //! What a process is started with; `os::Process` carries it out.
 
-use std::io::Write as _;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Stdio};
 use std::thread;
 
 use crate::log::Log;
@@ -47,13 +46,8 @@ impl Launch {
         }
     }
 
-    /// Its standard input, before it is started.
-    pub(crate) fn stdin(&self) -> Stdio {
-        if self.input.is_some() { Stdio::piped() } else { Stdio::null() }
-    }
-
     /// Writes what it reads, from a thread of its own: a program that reads late, or never, holds up nobody.
-    pub(crate) fn feed(&self, stdin: Option<ChildStdin>) {
+    pub(crate) fn feed(&self, stdin: Option<impl Write + Send + 'static>) {
         if let (Some(mut stdin), Some(input)) = (stdin, self.input.clone()) {
             // Without a thread it reads the end at once; a program that does not read on misses the rest.
             let _ = thread::Builder::new().stack_size(STACK).spawn(move || stdin.write_all(&input).ok());

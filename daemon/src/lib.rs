@@ -29,6 +29,7 @@ mod start_when;
 pub mod state;
 mod supervisor;
 mod tasks;
+mod token;
 mod usage;
 mod vital;
 mod worker;

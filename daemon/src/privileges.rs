@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::token::Token;
+
 /// Linux's capabilities in the order of their numbers (capabilities(7)).
 #[rustfmt::skip]
 const CAPABILITIES: [&str; 41] = [
@@ -38,6 +40,8 @@ pub(crate) struct Privileges {
     /// Namespaces of its own.
     pub(crate) namespaces: Vec<Namespace>,
     pub(crate) limits: Limits,
+    /// What it keeps of the daemon's access token (Windows).
+    pub(crate) token: Option<Token>,
     /// Permission bits that new files never get, such as `0o027`.
     pub(crate) umask: Option<u32>,
     /// What to do where the system lacks something that is asked for here.
@@ -73,12 +77,12 @@ pub(crate) enum Namespace {
     Cgroup,
 }
 
-/// Resource limits, soft and hard alike (getrlimit(2)).
+/// Resource limits: soft and hard alike (getrlimit(2)), or of the job object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
     pub(crate) open_files: Option<u64>,
-    /// Of the user, not of the workload.
+    /// On Linux of the user, on Windows of the workload.
     pub(crate) processes: Option<u64>,
     pub(crate) core_bytes: Option<u64>,
     pub(crate) address_space_bytes: Option<u64>,
@@ -107,6 +111,7 @@ impl Default for Privileges {
             seccomp: None,
             namespaces: Vec::new(),
             limits: Limits::default(),
+            token: None,
             umask: None,
             when_unsupported: WhenUnsupported::Refuse,
         }
@@ -147,6 +152,9 @@ impl Privileges {
         if !self.no_new_privileges && (self.landlock.is_some() || self.seccomp.is_some()) {
             return Err("landlock and seccomp need no_new_privileges = true".to_owned());
         }
+        if let Some(token) = &self.token {
+            token.check()?;
+        }
         match self.umask {
             Some(umask) if umask > 0o777 => Err(format!("umask must be 0o000 to 0o777, not {umask:#o}")),
             _ => Ok(()),
@@ -159,9 +167,9 @@ impl Privileges {
         self.capabilities.iter().filter_map(|name| number_of(name)).fold(0, |set, number| set | 1 << number)
     }
 
-    /// The keys that ask for something; the defaults do not count.
-    #[cfg_attr(unix, expect(dead_code, reason = "for systems that can honour none of them"))]
-    pub(crate) fn requested(&self) -> Vec<&'static str> {
+    /// The keys that ask for something that only Linux has; the defaults do not count.
+    #[cfg(any(windows, test))]
+    pub(crate) fn of_linux(&self) -> Vec<&'static str> {
         let keys = [
             ("user", self.user.is_some()),
             ("group", self.group.is_some()),
@@ -170,7 +178,8 @@ impl Privileges {
             ("landlock", self.landlock.is_some()),
             ("seccomp", self.seccomp.is_some()),
             ("namespaces", !self.namespaces.is_empty()),
-            ("limits", self.limits != Limits::default()),
+            ("limits.open_files", self.limits.open_files.is_some()),
+            ("limits.core_bytes", self.limits.core_bytes.is_some()),
             ("umask", self.umask.is_some()),
         ];
         keys.into_iter().filter(|(_, asked)| *asked).map(|(key, _)| key).collect()
@@ -209,6 +218,12 @@ mod tests {
         assert_eq!(names_of(1 << 10 | 1), ["chown", "net_bind_service"]);
         assert_eq!(privileges.umask, Some(0o027));
         assert_eq!(privileges.limits.open_files, Some(64));
+        let of_linux = "user group supplementary_groups capabilities landlock seccomp namespaces limits.open_files umask";
+        assert_eq!(privileges.of_linux().join(" "), of_linux);
+        assert_eq!(
+            parse("limits.processes = 3\n[token]\nrestricted = true").expect("valid").of_linux(),
+            [""; 0]
+        );
         let default = parse("").expect("valid");
         assert_eq!(default.kept_capabilities(), 0);
         assert!(default.no_new_privileges);
@@ -229,6 +244,7 @@ mod tests {
             ("seccomp = \"strict\"", "unknown variant `strict`"),
             ("[landlock]\nread = [\"usr\"]", "landlock path usr must be absolute"),
             ("no_new_privileges = false\nseccomp = \"default\"", "need no_new_privileges"),
+            ("[token]\nprivileges = [\"Debug\"]", "privilege \"Debug\" is unknown"),
             ("when_unsupported = \"maybe\"", "unknown variant `maybe`"),
             (&many, "supplementary_groups has 65 entries, more than 64"),
         ] {

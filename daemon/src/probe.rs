@@ -117,7 +117,7 @@ fn exec(words: &[String], launch: &Launch, purpose: Purpose, timeout: Duration) 
                 .spawn(move || io::copy(&mut output, &mut io::sink()).ok());
         }
     };
-    program::run(&launch, timeout, &|| false, |stdout, stderr| {
+    program::run(&launch, timeout, &|| false, |(stdout, stderr)| {
         swallow(stdout.map(|output| Box::new(output) as _));
         swallow(stderr.map(|output| Box::new(output) as _));
     })

@@ -1,13 +1,12 @@
 //! A program that is run to its end: a probe's question, a task's command.
 
 use std::io;
-use std::process::{ChildStderr, ChildStdout};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::launch::Launch;
-use crate::os::Process;
+use crate::os::{Printed, Process};
 
 /// The thread that waits for the end; bytes.
 const STACK: usize = 64 * 1024;
@@ -23,11 +22,10 @@ pub(crate) fn run(
     launch: &Launch,
     timeout: Duration,
     is_over: &dyn Fn() -> bool,
-    read: impl FnOnce(Option<ChildStdout>, Option<ChildStderr>),
+    read: impl FnOnce(Printed),
 ) -> io::Result<()> {
     let mut process = Process::spawn(launch)?;
-    let (stdout, stderr) = process.take_output();
-    read(stdout, stderr);
+    read(process.take_output());
     let (ended, end) = mpsc::channel();
     let wait = process.waiter();
     let waiting = thread::Builder::new().stack_size(STACK).spawn(move || {

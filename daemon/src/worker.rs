@@ -40,7 +40,7 @@ pub(crate) struct Start {
 /// Supervises until the guardian says stop, or is no more.
 pub(crate) fn work(start: Start) -> Result<(), Failure> {
     let guardian = Guardian { pulse: Duration::from_millis(start.pulse.max(1)) };
-    os::name_process();
+    os::prepare_worker();
     supervise(start, &guardian).inspect_err(|failure| {
         // Nobody may be left to hear it.
         let _ = guardian.say(&Word::Failed(failure.to_string()));

@@ -1,13 +1,24 @@
 //! The named pipe, both ends in one process.
+#![expect(unsafe_code, reason = "the pipe's access list is read by bare system calls")]
 
 use std::io::{ErrorKind, Read, Write};
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
+use std::ptr::{null, null_mut};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
+use windows_sys::Win32::Security::Authorization::{
+    ConvertSecurityDescriptorToStringSecurityDescriptorW, GetSecurityInfo, SDDL_REVISION_1, SE_KERNEL_OBJECT,
+};
+use windows_sys::Win32::Security::DACL_SECURITY_INFORMATION;
+use windows_sys::Win32::Storage::FileSystem::{CreateFileW, OPEN_EXISTING, READ_CONTROL};
+
 use crate::os::access::own_sid;
 use crate::os::pipe::{Listener, connect};
+use crate::os::wide::{text_at, wide};
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
 
@@ -22,6 +33,10 @@ pub(crate) fn check() {
     let listener = Arc::new(Listener::bind(path, None).expect("bound"));
     assert_eq!(Listener::bind(path, None).expect_err("bound already").kind(), ErrorKind::PermissionDenied);
     println!("one listener");
+    // Wine's user is of no service.
+    let expected = format!("D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;{})", own_sid().expect("a SID"));
+    assert_eq!(access_list(r"\\.\pipe\seaworthyd-test"), expected);
+    println!("access list");
 
     // Far more than the pipe's own buffers, there and back.
     let server = {
@@ -97,4 +112,36 @@ pub(crate) fn check() {
     assert_eq!(closer.accept().map(drop).expect_err("closed").kind(), ErrorKind::ConnectionAborted);
     assert!(begin.elapsed() < Duration::from_secs(20));
     println!("closed");
+}
+
+fn access_list(pipe: &str) -> String {
+    let (mut descriptor, mut text) = (null_mut(), null_mut());
+    // SAFETY: the name ends with a NUL; the other pointers are null or lead to pointers of ours, which are never freed by
+    // this short program.
+    unsafe {
+        let file = CreateFileW(wide(pipe).as_ptr(), READ_CONTROL, 0, null(), OPEN_EXISTING, 0, null_mut());
+        assert_ne!(file, INVALID_HANDLE_VALUE, "{}", std::io::Error::last_os_error());
+        let pipe = OwnedHandle::from_raw_handle(file);
+        let (sid, list) = (null_mut(), null_mut());
+        let which = DACL_SECURITY_INFORMATION;
+        let code = GetSecurityInfo(
+            pipe.as_raw_handle(),
+            SE_KERNEL_OBJECT,
+            which,
+            sid,
+            sid,
+            list,
+            list,
+            &raw mut descriptor,
+        );
+        assert_eq!(code, 0);
+        ConvertSecurityDescriptorToStringSecurityDescriptorW(
+            descriptor,
+            SDDL_REVISION_1,
+            which,
+            &raw mut text,
+            null_mut(),
+        );
+        text_at(text)
+    }
 }

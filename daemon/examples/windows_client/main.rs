@@ -30,6 +30,8 @@ mod log;
 #[cfg(windows)]
 mod os;
 #[cfg(windows)]
+mod own;
+#[cfg(windows)]
 #[path = "../../src/service_manager/mod.rs"]
 mod service_manager;
 #[cfg(windows)]
@@ -40,6 +42,9 @@ mod start_when;
 #[cfg(windows)]
 #[path = "../../src/state.rs"]
 mod state;
+#[cfg(windows)]
+#[path = "../../src/token.rs"]
+mod token;
 
 #[cfg(not(windows))]
 fn main() {
@@ -62,6 +67,15 @@ fn main() {
             std::thread::sleep(std::time::Duration::from_secs(600));
         }
         ["exit"] => {}
+        ["token"] => own::print_token(),
+        ["handles"] => own::print_handles(),
+        ["words", words @ ..] => {
+            words.iter().for_each(|word| println!("{word:?}"));
+            let [added, path] = ["ADDED", "PATH"].map(|name| std::env::var(name).unwrap_or_default());
+            println!("ADDED={added:?} PATH={path:?} in {:?}", std::env::current_dir().expect("a folder"));
+        }
+        ["without-console"] => console::leave(),
+        ["end-when-asked"] => console::end_when_asked(),
         ["create", name, line] => println!("{}", bare::create(name, line)),
         ["start", name] => println!("{}", bare::start(name)),
         ["delete", name] => println!("{}", bare::delete(name)),

@@ -8,5 +8,7 @@ pub(crate) mod event_log;
 pub(crate) mod pipe;
 #[path = "../../src/windows/service_manager.rs"]
 pub(crate) mod service_manager;
+#[path = "../../src/windows/token.rs"]
+pub(crate) mod token;
 #[path = "../../src/windows/wide.rs"]
 pub(crate) mod wide;

@@ -26,8 +26,8 @@ pub(crate) fn command_line(program: &str, arguments: &[String]) -> Result<String
     Ok(line)
 }
 
-/// Backslashes are themselves unless a quote follows; then each is doubled.
-fn quoted(argument: &str) -> String {
+/// One word of a command line. Backslashes are themselves unless a quote follows; then each is doubled.
+pub(crate) fn quoted(argument: &str) -> String {
     if !argument.is_empty() && !argument.contains([' ', '\t', '\n', '\u{b}', '"']) {
         return argument.to_owned();
     }

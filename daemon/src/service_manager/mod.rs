@@ -27,7 +27,7 @@ mod tests;
 use std::time::Duration;
 
 pub(crate) use access::{AccessEntry, Descriptor, Place, writers};
-pub(crate) use command_line::command_line;
+pub(crate) use command_line::{command_line, quoted};
 pub(crate) use commands::{pause, reload, restart, resume, start, stop};
 pub(crate) use definition::{Config, Definition, RecoveryAction, Setting, SidType, StartType};
 pub(crate) use doctor::findings;

@@ -219,7 +219,7 @@ fn run(tasks: &Tasks, lease: &Lease, settings: &QueueSettings, trace: &str) -> O
     let launch = command.launch(input.to_vec(), &environment, &tasks.log);
     let options = CaptureOptions::new(command.output());
     let mut captures = Vec::new();
-    let ended = program::run(&launch, command.timeout(), &|| tasks.gate.is_over(), |stdout, stderr| {
+    let ended = program::run(&launch, command.timeout(), &|| tasks.gate.is_over(), |(stdout, stderr)| {
         let (name, log) = (&launch.name, &tasks.log);
         captures
             .extend(stdout.and_then(|stream| capture::capture(name, "stdout", stream, log, &options).ok()));

@@ -37,7 +37,7 @@ use crate::state::{Control, State};
 
 use daemonize::{Options, Readiness, daemonize};
 pub(crate) use doctor::doctor;
-pub(crate) use process::{Process, spawn_worker};
+pub(crate) use process::{Printed, Process, spawn_worker};
 use systemd::Systemd;
 
 /// How long a daemon that has stopped may take to end.
@@ -104,7 +104,7 @@ pub(crate) fn service_log(settings: LogSettings) -> Result<Log, Failure> {
 }
 
 /// Makes tools such as ps show the program's name, which the way it was started hides.
-pub(crate) fn name_process() {
+pub(crate) fn prepare_worker() {
     // It is a convenience.
     let _ = rustix::thread::set_name(c"seaworthyd");
 }

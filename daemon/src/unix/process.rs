@@ -51,6 +51,9 @@ pub(crate) fn launch_daemon(config: Option<&Path>) -> Result<(), Failure> {
     }
 }
 
+/// What a workload prints: its standard output and error, each once.
+pub(crate) type Printed = (Option<ChildStdout>, Option<ChildStderr>);
+
 /// A workload's process, leader of a process group of its own.
 pub(crate) struct Process {
     child: Child,
@@ -70,7 +73,8 @@ impl Process {
         if let Some(folder) = &launch.folder {
             command.current_dir(folder);
         }
-        command.stdin(launch.stdin()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = if launch.input.is_some() { Stdio::piped() } else { Stdio::null() };
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = privileges::start(command, launch)?;
         launch.feed(child.stdin.take());
         let (name, log) = (launch.name.clone(), launch.log.clone());
@@ -81,7 +85,7 @@ impl Process {
         self.child.id()
     }
 
-    pub(crate) fn take_output(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
+    pub(crate) fn take_output(&mut self) -> Printed {
         (self.child.stdout.take(), self.child.stderr.take())
     }
 

@@ -217,7 +217,7 @@ fn user_of(token: &OwnedHandle) -> io::Result<String> {
 
 /// # Safety
 /// `sid` is null or leads to a SID.
-unsafe fn sid_text(sid: PSID) -> io::Result<String> {
+pub(super) unsafe fn sid_text(sid: PSID) -> io::Result<String> {
     if sid.is_null() {
         return Err(io::Error::other("there is no owner"));
     }

@@ -34,8 +34,8 @@ pub(crate) fn attach() {
     }
 }
 
-/// How a workload is to be created (`dwCreationFlags`): in our console if there is one, else in one of its own that has
-/// no window.
+/// How a worker is to be created (`dwCreationFlags`): in our console if there is one, else in one of its own that has no
+/// window.
 pub(crate) fn creation_flags() -> u32 {
     if has_console() { CREATE_NEW_PROCESS_GROUP } else { CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW }
 }

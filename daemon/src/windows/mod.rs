@@ -3,15 +3,20 @@
 
 mod access;
 pub(crate) mod console;
+mod create;
 mod event_log;
 mod event_sink;
 mod event_source;
+pub(crate) mod interrupt;
+mod job;
 mod manage;
+mod privileges;
 mod process;
 mod service;
 mod service_manager;
 #[path = "pipe.rs"]
 pub(crate) mod socket;
+mod token;
 mod wide;
 
 use std::io;
@@ -21,7 +26,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Duration;
 
-use windows_sys::Win32::Foundation::TRUE;
+use windows_sys::Win32::Foundation::{FALSE, TRUE};
 use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, SetConsoleCtrlHandler};
 
 use crate::command_line::Daemonize;
@@ -33,7 +38,7 @@ use crate::state::{Control, State};
 
 use event_log::EventLog;
 pub(crate) use manage::{absence, control_service, doctor, manage};
-pub(crate) use process::{Process, spawn_worker};
+pub(crate) use process::{Printed, Process, spawn_worker};
 pub(crate) use service::run_as_service;
 
 /// Where the console's events go; a console has one handler for the life of the process.
@@ -71,8 +76,20 @@ pub(crate) fn service_log(mut settings: LogSettings) -> Result<Log, Failure> {
     Ok(log)
 }
 
-/// The system shows the program's file already.
-pub(crate) fn name_process() {}
+/// What a console tells is the guardian's to hear. A process that is deaf to Ctrl-C, as the leader of a process group is
+/// at first, would make its workloads deaf too; one that hears it and does nothing does not.
+pub(crate) fn prepare_worker() {
+    // SAFETY: `hear_nothing` has the required signature and lives as long as the program. No failure is to be expected,
+    // and none would be in the way of the work.
+    unsafe {
+        SetConsoleCtrlHandler(Some(hear_nothing), TRUE);
+        SetConsoleCtrlHandler(None, FALSE);
+    }
+}
+
+unsafe extern "system" fn hear_nothing(event: u32) -> i32 {
+    i32::from(event == CTRL_C_EVENT || event == CTRL_BREAK_EVENT)
+}
 
 /// `%ProgramData%\seaworthyd`, where the service keeps what it writes.
 pub(crate) fn data_folder() -> PathBuf {

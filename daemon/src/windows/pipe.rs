@@ -1,4 +1,4 @@
-//! The control channel on Windows: a named pipe that only the service's account and administrators may open, and only on
+//! The control channel on Windows: a named pipe that only the service itself and administrators may open, and only on
 //! this machine. Its twin for Unix has the same methods.
 #![expect(unsafe_code, reason = "named pipes have no safe interface")]
 
@@ -26,7 +26,8 @@ use windows_sys::Win32::System::Threading::{
     CreateEventW, INFINITE, SetEvent, WaitForMultipleObjects, WaitForSingleObject,
 };
 
-use super::access::{Local, client_sid, own_sid};
+use super::access::{Local, client_sid};
+use super::token::own_sid;
 use super::wide::{check, wide};
 
 /// Of each direction of a connection. Bytes.

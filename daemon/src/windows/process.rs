@@ -1,37 +1,22 @@
 //! A workload's process in a job object, which holds everything it starts.
-#![expect(unsafe_code, reason = "job objects and thread snapshots have no safe interface")]
-#![expect(clippy::disallowed_methods, reason = "the one place that spawns workloads on Windows")]
+#![expect(unsafe_code, reason = "waiting for a process that is not std's has no safe interface")]
+#![expect(clippy::disallowed_methods, reason = "starts this program again")]
 
 use std::ffi::OsString;
-use std::io;
-use std::mem::size_of;
-use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
-use std::os::windows::process::CommandExt;
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
-use std::ptr;
+use std::io::{self, PipeReader};
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::os::windows::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
-use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
-use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent};
-use windows_sys::Win32::System::Diagnostics::ToolHelp::{
-    CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
-};
-use windows_sys::Win32::System::JobObjects::{
-    AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
-    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation, SetInformationJobObject,
-    TerminateJobObject,
-};
-use windows_sys::Win32::System::Threading::{
-    CREATE_SUSPENDED, INFINITE, OpenThread, ResumeThread, THREAD_SUSPEND_RESUME, WaitForSingleObject,
-};
+use windows_sys::Win32::System::Threading::{GetExitCodeProcess, INFINITE, WaitForSingleObject};
 
 use super::console::creation_flags;
+use super::job::Job;
+use super::wide::check;
+use super::{interrupt, privileges};
 use crate::config::ReloadSignal;
 use crate::launch::Launch;
-use crate::log::{Event, Value};
-use crate::privileges::WhenUnsupported;
-
-/// The exit code of a workload whose tree was ended.
-const KILLED: u32 = 137;
+use crate::log::{Event, Log, Value};
 
 /// Starts this program again as a worker, in a process group of its own: a console's Ctrl-C is the guardian's to hear.
 pub(crate) fn spawn_worker(args: &[OsString]) -> io::Result<Child> {
@@ -43,46 +28,43 @@ pub(crate) fn spawn_worker(args: &[OsString]) -> io::Result<Child> {
         .spawn()
 }
 
+/// What a workload prints: its standard output and error, each once.
+pub(crate) type Printed = (Option<PipeReader>, Option<PipeReader>);
+
 /// A workload's process in a job of its own, which holds every process it starts.
-#[derive(Debug)]
 pub(crate) struct Process {
-    child: Child,
-    job: OwnedHandle,
+    process: OwnedHandle,
+    id: u32,
+    name: String,
+    log: Log,
+    job: Job,
+    printed: Printed,
     /// The waiting thread's own handle to the process.
     waited: Option<OwnedHandle>,
 }
 
 impl Process {
-    /// The process starts suspended and runs only once it is in its job, so that no child of it can be outside.
+    /// Starts it with its privileges applied; the log has an audit record of them, also when it is not started.
     pub(crate) fn spawn(launch: &Launch) -> io::Result<Self> {
-        refuse_privileges(launch)?;
-        let job = new_job()?;
-        let mut command = Command::new(&launch.command);
-        if let Some(folder) = &launch.folder {
-            command.current_dir(folder);
-        }
-        let mut child = command
-            .args(&launch.args)
-            .envs(launch.environment.iter().map(|(name, value)| (name, value)))
-            .creation_flags(CREATE_SUSPENDED | creation_flags())
-            .stdin(launch.stdin())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        launch.feed(child.stdin.take());
-        let waited = enter_job_and_run(&child, &job).inspect_err(|_| {
-            let _ = child.kill();
-            let _ = child.wait();
-        })?;
-        Ok(Self { child, job, waited: Some(waited) })
+        let (started, job) = privileges::start(launch)?;
+        launch.feed(started.stdin);
+        Ok(Self {
+            waited: Some(started.process.try_clone()?),
+            process: started.process,
+            id: started.id,
+            name: launch.name.clone(),
+            log: launch.log.clone(),
+            job,
+            printed: (Some(started.stdout), Some(started.stderr)),
+        })
     }
 
     pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+        self.id
     }
 
-    pub(crate) fn take_output(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
-        (self.child.stdout.take(), self.child.stderr.take())
+    pub(crate) fn take_output(&mut self) -> Printed {
+        std::mem::take(&mut self.printed)
     }
 
     /// Blocks until the process ends.
@@ -90,16 +72,23 @@ impl Process {
         let process = self.waited.take();
         move || {
             if let Some(process) = process {
-                // SAFETY: the handle is open, owned by this closure, and has SYNCHRONIZE access (from CreateProcess).
-                unsafe { WaitForSingleObject(process.as_raw_handle(), INFINITE) };
+                wait_for(&process);
             }
         }
     }
 
-    /// Ctrl-Break, for which both must share a console; a service has none.
+    /// Ctrl-C for every process in its console; one that has none is ended with its tree.
     pub(crate) fn ask_to_stop(&mut self) -> io::Result<()> {
-        // SAFETY: takes two numbers; the process is its group's leader (CREATE_NEW_PROCESS_GROUP).
-        check(unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, self.child.id()) })
+        let (job, log) = (self.job.try_clone()?, self.log.clone());
+        let who = [("workload", Value::Text(self.name.clone())), ("pid", Value::Number(i64::from(self.id)))];
+        interrupt::ask(&self.process, self.id, move |error| {
+            let [workload, pid] = who;
+            let fields = [workload, pid, ("error", Value::Text(error.to_string()))];
+            let message = "workload cannot be asked to stop: ended with its tree";
+            log.write(Event::WorkloadKilled, message, &fields);
+            // The last thing: the daemon may end with its workloads.
+            job.end();
+        })
     }
 
     /// Windows has no signals.
@@ -109,94 +98,19 @@ impl Process {
 
     /// Ends every process of the job.
     pub(crate) fn kill_tree(&mut self) {
-        // SAFETY: the job's handle is open and owned by `self`. Fails only when nothing is left to end.
-        unsafe { TerminateJobObject(self.job.as_raw_handle(), KILLED) };
+        self.job.end();
     }
 
     pub(crate) fn reap(&mut self) -> io::Result<ExitStatus> {
-        self.child.wait()
+        wait_for(&self.process);
+        let mut code = 0;
+        // SAFETY: the handle is open; `code` is writable.
+        check(unsafe { GetExitCodeProcess(self.process.as_raw_handle(), &raw mut code) })?;
+        Ok(ExitStatus::from_raw(code))
     }
 }
 
-/// Nothing of what a Linux workload can be given is done here yet: refused, unless the configuration says to go on.
-fn refuse_privileges(launch: &Launch) -> io::Result<()> {
-    let unsupported = launch.privileges.requested().join(", ");
-    if unsupported.is_empty() {
-        return Ok(());
-    }
-    let refuse = launch.privileges.when_unsupported == WhenUnsupported::Refuse;
-    if !refuse && !launch.is_audited {
-        return Ok(());
-    }
-    let (event, message) = match refuse {
-        true => (Event::PrivilegesRefused, "the workload was not started"),
-        false => (Event::PrivilegesUnsupported, "the workload runs without what the system lacks"),
-    };
-    let why = format!("not on Windows: {unsupported}");
-    let fields = [
-        ("workload", Value::Text(launch.name.clone())),
-        (if refuse { "error" } else { "unsupported" }, Value::Text(why.clone())),
-    ];
-    launch.log.write(event, message, &fields);
-    if refuse { Err(io::Error::new(io::ErrorKind::Unsupported, why)) } else { Ok(()) }
-}
-
-/// A job whose processes end with its last handle: also when the daemon itself is killed.
-fn new_job() -> io::Result<OwnedHandle> {
-    // SAFETY: both pointers may be null: no security attributes, no name.
-    let job = owned(unsafe { CreateJobObjectW(ptr::null(), ptr::null()) })?;
-    let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
-    limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
-    // SAFETY: the handle is open; the pointer and the size describe `limits`, of the type that the class asks for.
-    check(unsafe {
-        SetInformationJobObject(
-            job.as_raw_handle(),
-            JobObjectExtendedLimitInformation,
-            (&raw const limits).cast(),
-            size_of::<JOBOBJECT_EXTENDED_LIMIT_INFORMATION>() as u32,
-        )
-    })?;
-    Ok(job)
-}
-
-fn enter_job_and_run(child: &Child, job: &OwnedHandle) -> io::Result<OwnedHandle> {
-    let process = child.as_handle().try_clone_to_owned()?;
-    // SAFETY: both handles are open and owned by our caller.
-    check(unsafe { AssignProcessToJobObject(job.as_raw_handle(), process.as_raw_handle()) })?;
-    let thread = only_thread_of(child.id())?;
-    // SAFETY: the handle is open and has THREAD_SUSPEND_RESUME access.
-    if unsafe { ResumeThread(thread.as_raw_handle()) } == u32::MAX {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(process)
-}
-
-/// The first thread of a process that has not run yet (std keeps its handle to itself).
-fn only_thread_of(process: u32) -> io::Result<OwnedHandle> {
-    // SAFETY: takes two numbers.
-    let snapshot = owned(unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0) })?;
-    let mut entry = THREADENTRY32 { dwSize: size_of::<THREADENTRY32>() as u32, ..Default::default() };
-    // SAFETY: the snapshot is open; `entry` is writable and says its own size.
-    let mut more = unsafe { Thread32First(snapshot.as_raw_handle(), &raw mut entry) };
-    while more != 0 {
-        if entry.th32OwnerProcessID == process {
-            // SAFETY: takes numbers only.
-            return owned(unsafe { OpenThread(THREAD_SUSPEND_RESUME, 0, entry.th32ThreadID) });
-        }
-        // SAFETY: as above.
-        more = unsafe { Thread32Next(snapshot.as_raw_handle(), &raw mut entry) };
-    }
-    Err(io::Error::other("the new process has no thread"))
-}
-
-fn owned(handle: HANDLE) -> io::Result<OwnedHandle> {
-    if handle.is_null() || handle == INVALID_HANDLE_VALUE {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the handle was just opened for us, and nobody else closes it.
-    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
-}
-
-fn check(result: i32) -> io::Result<()> {
-    if result == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+fn wait_for(process: &OwnedHandle) {
+    // SAFETY: the handle is open, and has every access (from CreateProcess).
+    unsafe { WaitForSingleObject(process.as_raw_handle(), INFINITE) };
 }

@@ -1,11 +1,24 @@
 //! Texts as Windows takes them, and its results as Rust does.
 #![expect(unsafe_code, reason = "texts come as pointers")]
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::windows::ffi::OsStrExt as _;
 
 /// UTF-16 with a NUL at its end.
 pub(crate) fn wide(text: &str) -> Vec<u16> {
     text.encode_utf16().chain([0]).collect()
+}
+
+/// The same of what may be no Unicode; whoever reads it would miss what follows a NUL inside.
+pub(crate) fn wide_whole(text: &OsStr) -> io::Result<Vec<u16>> {
+    let mut units: Vec<u16> = text.encode_wide().collect();
+    if units.contains(&0) {
+        let why = format!("{text:?} has a NUL character in it");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    units.push(0);
+    Ok(units)
 }
 
 /// A list as Windows takes it: each text with a NUL, then one more.

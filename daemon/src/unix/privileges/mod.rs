@@ -61,6 +61,9 @@ fn prepare(command: &mut Command, launch: &Launch) -> io::Result<Prepared> {
     let privileges = &launch.privileges;
     let identity = Identity::of(privileges, command)?;
     let mut unsupported = Vec::new();
+    if privileges.token.is_some() {
+        unsupported.push("token: only on Windows".to_owned());
+    }
     let filter = seccomp::prepare(privileges.seccomp).unwrap_or_else(|why| {
         unsupported.push(why);
         None

@@ -277,3 +277,12 @@ fn a_capability_that_the_daemon_lacks_is_refused() {
     let (error, _) = refusal(&format!("capabilities = [\"{name}\"]"), "/bin/true");
     assert!(error.contains("the daemon itself does not have") && error.contains(name), "{error}");
 }
+
+#[test]
+fn what_only_windows_has_is_refused_or_told() {
+    let (error, log) = refusal("token = { integrity = \"low\" }", "/bin/true");
+    assert!(error.starts_with("token: only on Windows; when_unsupported = \"continue\""), "{error}");
+    audit(&log, "privileges-refused");
+    let run = run("when_unsupported = \"continue\"\ntoken = {}", "true");
+    assert_eq!(run.audit("privileges-unsupported")["fields"]["unsupported"], "token: only on Windows");
+}
