@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::capture::OutputSettings;
+use crate::crashes::{CrashSettings, Folder};
 use crate::failure::{Cause, Failure};
 use crate::http::Url;
 use crate::launch::Launch;
@@ -38,6 +39,8 @@ pub(crate) struct Config {
     state_directory: Option<PathBuf>,
     /// Where metrics and health can be asked for.
     pub(crate) metrics: Spanned<MetricsConfig>,
+    /// What is kept of a worker that crashed.
+    crashes: Spanned<CrashSettings>,
     /// Work that must not be lost; without it there is no queue.
     pub(crate) queue: Option<Spanned<QueueSettings>>,
     /// What to supervise, started in this order.
@@ -53,6 +56,7 @@ impl Default for Config {
             control: ControlSettings::default(),
             state_directory: None,
             metrics: Spanned::new(0..0, MetricsConfig::default()),
+            crashes: Spanned::new(0..0, CrashSettings::default()),
             queue: None,
             workloads: Vec::new(),
         }
@@ -185,6 +189,7 @@ impl Config {
         check_seconds("stop_seconds", self.stop_seconds.as_ref())?;
         self.log.as_ref().check().map_err(|why| (self.log.span(), why))?;
         self.metrics.as_ref().check().map_err(|why| (self.metrics.span(), format!("metrics.{why}")))?;
+        self.crashes.as_ref().check().map_err(|why| (self.crashes.span(), format!("crashes.{why}")))?;
         if let Some(queue) = &self.queue {
             queue.as_ref().check().map_err(|why| (queue.span(), format!("queue.{why}")))?;
         }
@@ -236,6 +241,11 @@ impl Config {
     /// Where the daemon keeps what must survive it: as configured, else systemd's `StateDirectory=` (systemd.exec(5)).
     pub(crate) fn state_directory(&self) -> Option<PathBuf> {
         self.state_directory.clone().or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from))
+    }
+
+    /// Where crashes are kept, if anywhere.
+    pub(crate) fn crashes(&self) -> Option<Folder> {
+        self.crashes.as_ref().folder(self.state_directory().as_deref())
     }
 
     pub(crate) fn stop_deadline(&self) -> Duration {

@@ -3,6 +3,8 @@
 
 mod access;
 pub(crate) mod console;
+pub(crate) mod crash;
+pub(crate) mod dump;
 mod event_log;
 mod event_sink;
 mod event_source;
@@ -33,7 +35,7 @@ use crate::state::{Control, State};
 
 use event_log::EventLog;
 pub(crate) use manage::{absence, control_service, doctor, manage};
-pub(crate) use process::{Process, spawn_worker};
+pub(crate) use process::{Process, spawn_dumper, spawn_worker};
 pub(crate) use service::run_as_service;
 
 /// Where the console's events go; a console has one handler for the life of the process.

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one place that spawns workloads on Windows")]
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::mem::size_of;
 use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
@@ -40,6 +41,17 @@ pub(crate) fn spawn_worker(args: &[OsString]) -> io::Result<Child> {
         .creation_flags(creation_flags())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .spawn()
+}
+
+/// Starts this program again to write a worker's dump into `file`, out of a console's reach like the worker.
+pub(crate) fn spawn_dumper(words: &[String], file: File) -> io::Result<Child> {
+    Command::new(std::env::current_exe()?)
+        .args(words)
+        .creation_flags(creation_flags())
+        .stdin(Stdio::null())
+        .stdout(file)
+        .stderr(Stdio::piped())
         .spawn()
 }
 
