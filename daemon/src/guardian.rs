@@ -14,7 +14,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
-use crate::crashes::{self, Context, Crash, Crashes, DUMP_PATIENCE, Dump, Folder, Panic, Place, Request, Saved};
+use crate::crashes::{
+    self, Context, Crash, Crashes, DUMP_PATIENCE, Dump, Folder, Panic, Place, Request, Saved,
+};
 use crate::failure::{Cause, Failure};
 use crate::identity::Identity;
 use crate::os;
@@ -427,7 +429,17 @@ mod tests {
         ]) {
             assert_eq!(Word::parse(&word.line()), Some(word));
         }
-        for line in ["", "state", "state running", "state dancing 1", "state running -1", "alive alive", "crashed 1 2 3", "crashed 1 2 3 4 5 6 7", "crashes 1"] {
+        for line in [
+            "",
+            "state",
+            "state running",
+            "state dancing 1",
+            "state running -1",
+            "alive alive",
+            "crashed 1 2 3",
+            "crashed 1 2 3 4 5 6 7",
+            "crashes 1",
+        ] {
             assert_eq!(Word::parse(line), None, "{line}");
         }
     }

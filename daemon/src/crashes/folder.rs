@@ -76,7 +76,8 @@ impl Folder {
         // Nothing that could be removed can be seen otherwise.
         for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
             let path = entry.path();
-            let stem = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split('.').next());
+            let stem =
+                path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split('.').next());
             let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
             if let Some(stem) = stem.filter(|stem| stem.starts_with(PREFIX))
                 && EXTENSIONS.contains(&extension)
@@ -156,7 +157,9 @@ mod tests {
         let parent = tempfile::tempdir().expect("a folder");
         let folder = Folder { directory: parent.path().to_owned(), keep: 3, max_bytes: 1000 };
         drop(folder.begin("worker-1.dmp").expect("a new file"));
-        folder.finish("worker-1.dmp", Err::<(), _>(io::ErrorKind::StorageFull.into())).expect_err("not written");
+        folder
+            .finish("worker-1.dmp", Err::<(), _>(io::ErrorKind::StorageFull.into()))
+            .expect_err("not written");
         assert_eq!(names(&folder), [""; 0]);
     }
 

@@ -20,10 +20,9 @@ const MOST_MEMORY: u64 = 512 << 20;
 
 /// Writes the dump that was asked for to standard output.
 pub(crate) fn write(request: &Request) -> io::Result<()> {
-    rustix::process::setrlimit(
-        Resource::As,
-        Rlimit { current: Some(MOST_MEMORY), maximum: Some(MOST_MEMORY) },
-    )?;
+    let most = Rlimit { current: Some(MOST_MEMORY), maximum: Some(MOST_MEMORY) };
+    // A second bound, beside the time that the guardian grants: a filter of system calls may refuse it.
+    let _ = rustix::process::setrlimit(Resource::As, most);
     let (process, thread) = (request.process.cast_signed(), request.thread.cast_signed());
     // The writer would go on without what it cannot see, and tell so in a dump of nothing.
     try_to_trace(thread)

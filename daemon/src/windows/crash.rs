@@ -73,8 +73,7 @@ unsafe extern "system" fn on_crash(pointers: *const EXCEPTION_POINTERS) -> i32 {
 unsafe fn look(pointers: *const EXCEPTION_POINTERS) -> Crash {
     // SAFETY: as our caller says.
     let (record, registers) = unsafe { (&*(*pointers).ExceptionRecord, &*(*pointers).ContextRecord) };
-    let is_access =
-        [EXCEPTION_ACCESS_VIOLATION, STATUS_IN_PAGE_ERROR].contains(&record.ExceptionCode);
+    let is_access = [EXCEPTION_ACCESS_VIOLATION, STATUS_IN_PAGE_ERROR].contains(&record.ExceptionCode);
     // The second number of these two is what could not be accessed (EXCEPTION_RECORD).
     let address = match is_access && record.NumberParameters >= 2 {
         true => record.ExceptionInformation[1] as u64,
