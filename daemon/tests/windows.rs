@@ -3,6 +3,9 @@
 #![cfg(unix)]
 #![expect(clippy::disallowed_methods, reason = "the tests start cargo and docker")]
 
+#[path = "windows/crashes.rs"]
+mod crashes;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;

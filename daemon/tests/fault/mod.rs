@@ -1,5 +1,6 @@
 //! Real faults in a process that has no switch for them: code that is written over what one of its threads returns to.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![allow(unreachable_pub, reason = "as in the other modules that tests share")]
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
