@@ -8,7 +8,8 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -389,6 +390,57 @@ fn a_worker_that_lies_is_ended_and_the_guardian_goes_on() {
     }
     worker(&mut daemon);
     assert_eq!(daemon.stop().1, Some(0));
+}
+
+#[test]
+fn the_queue_goes_on_and_the_crash_is_among_its_reports() {
+    let folder = folder();
+    let at = folder.path();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let queue =
+        format!("[queue]\ncollector = \"http://{address}/\"\nreports = [\"crash\"]\nattempt_seconds = 60");
+    let mut daemon = Daemon::run(&config(at, &queue), at);
+    let worker = worker(&mut daemon);
+    let body = at.join("body");
+    fs::write(&body, "{\"event\":\"a task\"}").expect("written");
+    let pushed =
+        program().args(["queue", "push"]).arg(&body).arg("--socket").arg(support::socket(at)).output();
+    assert!(pushed.expect("it starts").status.success());
+    // Nobody answers before the crash: the task is on its way, and is tried again by the next worker.
+    send(worker, Signal::SEGV);
+    let opened = daemon.wait_for("queue-opened");
+    assert_eq!(opened["fields"]["tasks"], 1, "{opened}");
+    let mut arrived = BTreeSet::new();
+    while !["a task", "worker-crashed", "crash-saved"].iter().all(|event| arrived.contains(*event)) {
+        let (stream, _) = listener.accept().expect("a delivery");
+        // One of the worker that crashed ends early.
+        if let Some(event) = deliver(&stream) {
+            arrived.insert(event);
+        }
+    }
+    assert_eq!(daemon.stop().1, Some(0));
+}
+
+/// Takes one delivery; its event.
+fn deliver(stream: &TcpStream) -> Option<String> {
+    let mut reader = BufReader::new(stream);
+    let (mut line, mut length) = (String::new(), 0);
+    while line != "\r\n" {
+        line.clear();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        if let Some(value) = line.strip_prefix("Content-Length: ") {
+            length = value.trim().parse().expect("a number");
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let mut answer = stream;
+    answer.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").ok()?;
+    let body: Value = serde_json::from_slice(&body).expect("JSON");
+    Some(body["event"].as_str().expect("text").to_owned())
 }
 
 #[test]

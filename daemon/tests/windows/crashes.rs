@@ -8,8 +8,10 @@ use minidump::{
 };
 use serde_json::Value;
 
-use super::{CLIENT, PROGRAM, Wine, built, text};
+use super::{Wine, built, text};
 
+/// The program without debugging information, as it is released: Wine's own reader of that falls over what Rust writes.
+const STRIPPED: &str = r"C:\stripped\seaworthyd.exe";
 const ACCESS_VIOLATION: u32 = 0xC000_0005;
 const PANIC: u32 = 0xE053_5750;
 
@@ -23,9 +25,13 @@ struct Daemon<'a> {
 impl<'a> Daemon<'a> {
     fn run(wine: &'a Wine) -> Self {
         wine.write("crash.toml", "state_directory = 'C:\\state'\n");
-        let script = ". /tmp/environment; export WINEDEBUG=-all; \
-                      wine \"$1\" run --config 'C:\\crash.toml' >/dev/null 2>/tmp/log &";
-        assert!(wine.shell(script, &[], &[PROGRAM]).status.success());
+        let script = r#"
+            set -e; . /tmp/environment; export WINEDEBUG=-all
+            mkdir /tmp/prefix/drive_c/stripped
+            x86_64-w64-mingw32-strip --strip-debug -o /tmp/prefix/drive_c/stripped/seaworthyd.exe /built/seaworthyd.exe
+            wine "$1" run --config 'C:\crash.toml' >/dev/null 2>/tmp/log &"#;
+        let started = wine.shell(script, &[], &[STRIPPED]);
+        assert!(started.status.success(), "{}", text(&started.stderr));
         Self { wine, seen: 0 }
     }
 
@@ -120,9 +126,6 @@ fn an_exception_and_a_panic_leave_dumps() {
     assert_eq!(context["panic"]["message"], "panic in a function that cannot unwind", "{context}");
     assert_eq!((&context["crash"]["name"], crash(&dump).1), (&"panic".into(), PANIC));
     daemon.worker();
-    let (code, printed) = wine.run(&[PROGRAM, "stop"]);
-    assert!(code == Some(0) || printed.contains("not installed"), "{printed}");
-    assert_eq!(wine.run(&[CLIENT, "exit"]).0, Some(0));
 }
 
 /// Of a function of the program from its beginning.
