@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use crate::config::Config;
 use crate::control::client;
 use crate::control::protocol::{Answer, Outcome, Request};
+use crate::crashes;
 use crate::doctor;
 use crate::failure::{Cause, Failure};
 use crate::identity::{Identity, NAME};
@@ -85,6 +86,8 @@ pub(crate) enum Command {
     Interrupt {
         process: u32,
     },
+    /// What it runs beside a worker that crashed.
+    Dump(crashes::Request),
     CheckConfig {
         path: PathBuf,
     },
@@ -166,6 +169,7 @@ struct Options {
     install: Install,
     pulse: Option<u64>,
     crash: Option<String>,
+    saved: Option<crashes::Saved>,
     is_daemonized: bool,
     daemonize: Daemonize,
     queue: queue::Options,
@@ -199,6 +203,10 @@ fn parse_words(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Long("all") => given.queue.all = true,
             Long("pulse") => given.pulse = Some(parser.value()?.parse()?),
             Long("crash") => given.crash = Some(parser.value()?.to_string_lossy().into_owned()),
+            Long("crash-saved") => {
+                // The guardian's own; a person's mistake is a log record less.
+                given.saved = serde_json::from_str(&parser.value()?.to_string_lossy()).ok();
+            }
             Value(word) => words.push(word.to_string_lossy().into_owned()),
             other => return Err(other.unexpected()),
         }
@@ -228,12 +236,18 @@ fn command(words: &[&str], given: Options) -> Result<Command, lexopt::Error> {
         install,
         pulse,
         crash,
+        saved,
         is_daemonized,
         daemonize,
         queue,
     } = given;
     if let (["worker"], Some(pulse)) = (words, pulse) {
-        return Ok(Command::Work(worker::Start { config, as_service, pulse, crash }));
+        return Ok(Command::Work(worker::Start { config, as_service, pulse, crash, saved }));
+    }
+    if let [crashes::WORD, words @ ..] = words
+        && let Some(request) = crashes::Request::parse(words)
+    {
+        return Ok(Command::Dump(request));
     }
     #[cfg(windows)]
     if let [os::interrupt::COMMAND, process] = words
@@ -322,6 +336,7 @@ pub(crate) fn perform(command: Command) -> Result<(), Failure> {
         Command::Work(start) => worker::work(start)?,
         #[cfg(windows)]
         Command::Interrupt { process } => os::interrupt::interrupt(process)?,
+        Command::Dump(request) => request.carry_out()?,
         Command::CheckConfig { path } => {
             let config = Config::read(&path)?;
             println!("{} is valid: {} workload(s)", path.display(), config.workloads.len());

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::capture::OutputSettings;
+use crate::crashes::{CrashSettings, Folder};
 use crate::failure::{Cause, Failure};
 use crate::http::Url;
 use crate::launch::Launch;
@@ -39,6 +40,8 @@ pub(crate) struct Config {
     state_directory: Option<PathBuf>,
     /// Where metrics and health can be asked for, and who gets metrics sent.
     pub(crate) metrics: Spanned<MetricsConfig>,
+    /// What is kept of a worker that crashed.
+    crashes: Spanned<CrashSettings>,
     /// Work that must not be lost; without it there is no queue.
     pub(crate) queue: Option<Spanned<QueueSettings>>,
     /// What to supervise, started in this order.
@@ -54,6 +57,7 @@ impl Default for Config {
             control: ControlSettings::default(),
             state_directory: None,
             metrics: Spanned::new(0..0, MetricsConfig::default()),
+            crashes: Spanned::new(0..0, CrashSettings::default()),
             queue: None,
             workloads: Vec::new(),
         }
@@ -190,6 +194,7 @@ impl Config {
         check_seconds("stop_seconds", self.stop_seconds.as_ref())?;
         self.log.as_ref().check().map_err(|why| (self.log.span(), why))?;
         self.metrics.as_ref().check().map_err(|why| (self.metrics.span(), format!("metrics.{why}")))?;
+        self.crashes.as_ref().check().map_err(|why| (self.crashes.span(), format!("crashes.{why}")))?;
         if let Some(queue) = &self.queue {
             queue.as_ref().check().map_err(|why| (queue.span(), format!("queue.{why}")))?;
         }
@@ -249,6 +254,11 @@ impl Config {
     /// Where the daemon keeps what must survive it: as configured, else systemd's `StateDirectory=` (systemd.exec(5)).
     pub(crate) fn state_directory(&self) -> Option<PathBuf> {
         self.state_directory.clone().or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from))
+    }
+
+    /// Where crashes are kept, if anywhere.
+    pub(crate) fn crashes(&self) -> Option<Folder> {
+        self.crashes.as_ref().folder(self.state_directory().as_deref())
     }
 
     pub(crate) fn stop_deadline(&self) -> Duration {
@@ -403,6 +413,9 @@ mod tests {
             ("hearbeat_seconds = 5\n", "c.toml:1: unknown field `hearbeat_seconds`"),
             ("\n[[workloads]]\nname = \"a\"\ncomand = \"b\"\n", "c.toml:4: unknown field `comand`"),
             ("[[workloads]]\nname = \"a\"\n", "c.toml:1: missing field `command`"),
+            ("\n[crashes]\nkeep = 1001\n", "c.toml:2: crashes.keep must be 0 to 1000, not 1001"),
+            ("[crashes]\nmax_bytes = 1\n", "c.toml:1: crashes.max_bytes must be"),
+            ("[crashes]\nkep = 1\n", "c.toml:2: unknown field `kep`"),
             ("stop_seconds = 0\n", "c.toml:1: stop_seconds must be"),
             ("\nheartbeat_seconds = 90000\n", "c.toml:2: heartbeat_seconds must be"),
             ("[[workloads]]\nname = \"a b\"\ncommand = \"c\"\n", "c.toml:2: name \"a b\" must be"),

@@ -6,15 +6,19 @@
 //! and stops everything, so that no workload is left without a supervisor.
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin};
+use std::process::{Child, ChildStdin, ChildStdout};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
+use crate::crashes::{
+    self, Context, Crash, Crashes, DUMP_PATIENCE, Dump, Folder, Panic, Place, Request, Saved,
+};
 use crate::failure::{Cause, Failure};
+use crate::identity::Identity;
 use crate::os;
 use crate::state::{Control, State};
 
@@ -26,6 +30,8 @@ const MISSED_PULSES: u32 = 3;
 const END_GRACE: Duration = Duration::from_secs(10);
 /// The thread that reads the worker's lines; bytes.
 const STACK: usize = 64 * 1024;
+/// A longer line is none of the worker's. Bytes.
+const LONGEST_LINE: u64 = 64 * 1024;
 
 /// Whoever started the daemon, and wants to know how it fares: systemd, the Windows service manager, a launcher that
 /// waits, or nobody.
@@ -63,6 +69,10 @@ pub(crate) enum Word {
     State(State, Duration),
     /// Why it ends, in the words that stand on standard error too.
     Failed(String),
+    /// Where crashes are kept, if anywhere.
+    Crashes(Option<Folder>),
+    Panicked(Panic),
+    Crashed(Crash),
 }
 
 impl Word {
@@ -72,14 +82,23 @@ impl Word {
             Self::Alive => "alive".to_owned(),
             Self::Reloading => "reloading".to_owned(),
             Self::State(state, patience) => format!("state {} {}", state.name(), patience.as_millis()),
-            Self::Failed(words) => format!("failed {}", serde_json::Value::from(words.as_str())),
+            Self::Failed(words) => format!("failed {}", json(words)),
+            Self::Crashes(folder) => format!("crashes {}", json(folder)),
+            Self::Panicked(panic) => format!("panicked {}", json(panic)),
+            Self::Crashed(crash) => {
+                String::from_utf8_lossy(crash.line(&mut [0; crashes::LONGEST_LINE])).trim().to_owned()
+            }
         }
     }
 
     /// From a line without its end.
     pub(crate) fn parse(line: &str) -> Option<Self> {
-        if let Some(words) = line.strip_prefix("failed ") {
-            return serde_json::from_str(words).ok().map(Self::Failed);
+        match line.split_once(' ') {
+            Some(("failed", words)) => return serde_json::from_str(words).ok().map(Self::Failed),
+            Some(("crashes", words)) => return serde_json::from_str(words).ok().map(Self::Crashes),
+            Some(("panicked", words)) => return serde_json::from_str(words).ok().map(Self::Panicked),
+            Some(("crashed", words)) => return Crash::parse(words).map(Self::Crashed),
+            _ => {}
         }
         let words: Vec<_> = line.split(' ').collect();
         match words.as_slice() {
@@ -92,6 +111,10 @@ impl Word {
             _ => None,
         }
     }
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("texts, numbers and paths that were configured always serialise")
 }
 
 /// The word that makes the worker open its log again; controls go by their own names.
@@ -115,13 +138,14 @@ pub(crate) fn guard(
         backoff: Backoff::default(),
         last_uptime: Duration::ZERO,
         stop_asked: false,
+        crashes: Crashes::default(),
     };
     let mut crash = None;
     loop {
-        let mut worker = guardian.start(config, as_service, crash.as_deref())?;
+        let mut worker = guardian.start(config, as_service, crash.as_ref())?;
         let ending = guardian.watch(&mut worker);
         match guardian.judge(worker, ending)? {
-            Some(why) => crash = Some(why),
+            Some(told) => crash = Some(told),
             None => return Ok(()),
         }
         if guardian.stop_asked || guardian.pause() {
@@ -141,6 +165,13 @@ struct Guardian<'a> {
     backoff: Backoff,
     last_uptime: Duration,
     stop_asked: bool,
+    crashes: Crashes,
+}
+
+/// How a worker ended, for the next one to log.
+struct Told {
+    words: String,
+    saved: Option<Saved>,
 }
 
 struct Worker {
@@ -148,16 +179,26 @@ struct Worker {
     /// Where it hears words.
     input: ChildStdin,
     started: Instant,
-    last_state: Option<State>,
     last_sign: Instant,
+    known: Known,
+}
+
+/// What is known of a worker.
+#[derive(Default)]
+struct Known {
+    last_state: Option<State>,
     /// Why it ends, by its own words.
     last_words: String,
+    panic: Option<Panic>,
+    crash: Option<Place>,
+    /// What came of the wish to dump it, once there was one.
+    dump: Option<Result<Dump, String>>,
 }
 
 /// How a watch over a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
-    /// It closed its output.
+    /// It closed its output, or said that it crashed.
     Itself,
     /// It gave no sign of life, and was killed.
     Hung,
@@ -168,7 +209,7 @@ impl Guardian<'_> {
         &mut self,
         config: Option<&Path>,
         as_service: bool,
-        crash: Option<&str>,
+        crash: Option<&Told>,
     ) -> Result<Worker, Failure> {
         self.number += 1;
         let mut args = vec![OsString::from("worker"), OsString::from("--pulse")];
@@ -180,7 +221,10 @@ impl Guardian<'_> {
             args.push(OsString::from("--service"));
         }
         if let Some(crash) = crash {
-            args.extend([OsString::from("--crash"), crash.into()]);
+            args.extend([OsString::from("--crash"), crash.words.as_str().into()]);
+            if let Some(saved) = &crash.saved {
+                args.extend([OsString::from("--crash-saved"), json(saved).into()]);
+            }
         }
         let failed = |error: io::Error| {
             Failure::new(
@@ -195,17 +239,12 @@ impl Guardian<'_> {
             _ => return Err(failed(io::Error::other("it has no pipes"))),
         };
         let (sender, worker) = (self.sender.clone(), self.number);
-        let listen = move || {
-            for line in BufReader::with_capacity(256, output).lines().map_while(Result::ok) {
-                if let Some(word) = Word::parse(&line) {
-                    let _ = sender.send(Notice::Said { worker, word });
-                }
-            }
-            let _ = sender.send(Notice::Silent { worker });
-        };
-        thread::Builder::new().stack_size(STACK).spawn(listen).map_err(failed)?;
+        thread::Builder::new()
+            .stack_size(STACK)
+            .spawn(move || listen(output, worker, &sender))
+            .map_err(failed)?;
         let now = Instant::now();
-        Ok(Worker { child, input, started: now, last_state: None, last_sign: now, last_words: String::new() })
+        Ok(Worker { child, input, started: now, last_sign: now, known: Known::default() })
     }
 
     /// Passes on what comes until the worker's output ends.
@@ -218,11 +257,19 @@ impl Guardian<'_> {
                     worker.say(control.name());
                 }
                 Ok(Notice::Reopen) => worker.say(REOPEN),
+                Ok(Notice::Said { worker: number, word: Word::Crashed(crash) }) if number == self.number => {
+                    self.attend(worker, &crash);
+                    return Ending::Itself;
+                }
                 Ok(Notice::Said { worker: number, word }) if number == self.number => self.hear(worker, word),
                 Ok(Notice::Silent { worker: number }) if number == self.number => return Ending::Itself,
                 // The last words of one that has ended.
                 Ok(Notice::Said { .. } | Notice::Silent { .. }) => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    let (process, thread) = (worker.child.id(), worker.child.id());
+                    let request = Request { process, thread, pointers: None, limit: u64::MAX };
+                    // Whoever watches the guardian loses patience, too.
+                    worker.known.dump = Some(self.crashes.dump(&request, DUMP_PATIENCE.min(self.pulse)));
                     let _ = worker.child.kill();
                     return Ending::Hung;
                 }
@@ -230,14 +277,28 @@ impl Guardian<'_> {
         }
     }
 
+    /// Looks at a worker that waits for it after a crash, and lets it die.
+    fn attend(&mut self, worker: &mut Worker, crash: &Crash) {
+        let process = worker.child.id();
+        worker.known.crash = Some(Place::of(crash, process));
+        let request =
+            Request { process, thread: crash.thread, pointers: Some(crash.pointers), limit: u64::MAX };
+        worker.known.dump = Some(self.crashes.dump(&request, DUMP_PATIENCE));
+        os::crash::let_die(&mut worker.child, crash);
+    }
+
     fn hear(&mut self, worker: &mut Worker, word: Word) {
         worker.last_sign = Instant::now();
         match word {
             Word::Alive => self.tell(|host| host.alive()),
             Word::Reloading => self.tell(|host| host.reloading()),
-            Word::Failed(words) => worker.last_words = words,
+            Word::Failed(words) => worker.known.last_words = words,
+            Word::Crashes(folder) => self.crashes.keep_in(folder),
+            Word::Panicked(panic) => worker.known.panic = Some(panic),
+            // Attended to by whoever watches.
+            Word::Crashed(_) => {}
             Word::State(state, patience) => {
-                worker.last_state = Some(state);
+                worker.known.last_state = Some(state);
                 // The service manager hears of the end when the process has gone, and nothing can be lost any more.
                 if state != State::Stopped {
                     self.tell(|host| host.report(state, patience));
@@ -247,7 +308,7 @@ impl Guardian<'_> {
     }
 
     /// How the worker ended: as a failure of its own, or in a crash that is told.
-    fn judge(&mut self, mut worker: Worker, ending: Ending) -> Result<Option<String>, Failure> {
+    fn judge(&mut self, mut worker: Worker, ending: Ending) -> Result<Option<Told>, Failure> {
         drop(worker.input);
         let status = end(&mut worker.child).map_err(|error| {
             let message = format!("the worker does not end: {error}");
@@ -257,11 +318,11 @@ impl Guardian<'_> {
         let is_known = |code: &u8| (1..=Cause::LAST).contains(code);
         // It said that everything is stopped, or the first one never began: its exit code is the daemon's. A later one may find
         // a configuration that somebody is at work on, and is tried again.
-        let never_began = worker.last_state.is_none() && self.number == 1;
-        if worker.last_state == Some(State::Stopped)
+        let never_began = worker.known.last_state.is_none() && self.number == 1;
+        if worker.known.last_state == Some(State::Stopped)
             || (never_began && code.is_some_and(|code| is_known(&code)))
         {
-            let failure = code.filter(is_known).map(|code| Failure::told(code, worker.last_words));
+            let failure = code.filter(is_known).map(|code| Failure::told(code, worker.known.last_words));
             self.tell(|host| host.report(State::Stopped, Duration::ZERO));
             return failure.map_or(Ok(None), Err);
         }
@@ -270,7 +331,35 @@ impl Guardian<'_> {
             Ending::Hung => "gave no sign of life and was killed".to_owned(),
             Ending::Itself => format!("ended with {status}"),
         };
-        Ok(Some(format!("the worker {how} after {} ms", self.last_uptime.as_millis())))
+        let words = format!("the worker {how} after {} ms", self.last_uptime.as_millis());
+        // One that gave a reason and an exit code of its own did not crash.
+        let saved = match code.filter(is_known) {
+            Some(_) if ending == Ending::Itself => None,
+            _ => self.save(worker.child.id(), worker.known, ending, status.to_string()),
+        };
+        Ok(Some(Told { words, saved }))
+    }
+
+    fn save(&mut self, process: u32, known: Known, ending: Ending, ended: String) -> Option<Saved> {
+        let never_said = || Err("the worker did not say that it crashed".to_owned());
+        let (dump, no_dump) = match known.dump.unwrap_or_else(never_said) {
+            Ok(dump) => (Some(dump), None),
+            Err(why) => (None, Some(why)),
+        };
+        self.crashes.save(&Context {
+            time: crashes::now(),
+            process,
+            ended,
+            hung: ending == Ending::Hung,
+            crash: known.crash,
+            panic: known.panic,
+            uptime_ms: u64::try_from(self.last_uptime.as_millis()).unwrap_or(u64::MAX),
+            state: known.last_state,
+            last_words: Some(known.last_words).filter(|words| !words.is_empty()),
+            program: Identity::of_this_program(),
+            dump,
+            no_dump,
+        })
     }
 
     /// Waits before the next worker; whether it is not wanted any more.
@@ -298,16 +387,25 @@ impl Worker {
     }
 }
 
+/// Hears the worker until its output ends.
+fn listen(output: ChildStdout, worker: u32, sender: &Sender<Notice>) {
+    let mut output = BufReader::with_capacity(256, output);
+    let mut line = Vec::new();
+    // Without an end, what a mad worker says would fill the guardian's memory.
+    while let Ok(1..) = output.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
+        let text = String::from_utf8_lossy(&line);
+        if let Some(word) = Word::parse(text.trim_end_matches(['\n', '\r'])) {
+            let _ = sender.send(Notice::Said { worker, word });
+        }
+        line.clear();
+    }
+    let _ = sender.send(Notice::Silent { worker });
+}
+
 /// Waits for the end of a process that has closed its output; kills it when that takes too long.
 fn end(child: &mut Child) -> io::Result<std::process::ExitStatus> {
-    let deadline = Instant::now() + END_GRACE;
-    let mut pause = Duration::from_millis(1);
-    while Instant::now() < deadline {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(50));
+    if let Some(status) = crashes::wait(child, END_GRACE)? {
+        return Ok(status);
     }
     child.kill()?;
     child.wait()
@@ -324,10 +422,24 @@ mod tests {
             Word::Alive,
             Word::Reloading,
             Word::Failed("it's \"x\" in C:\\né\n  next: y".to_owned()),
+            Word::Crashes(None),
+            Word::Crashes(Some(Folder { directory: "/a b".into(), keep: 5, max_bytes: 1 << 30 })),
+            Word::Panicked(Panic { message: "\n".to_owned(), place: "a.rs:1:2".to_owned(), thread: None }),
+            Word::Crashed(Crash { code: -6, address: u64::MAX, ..Crash::default() }),
         ]) {
             assert_eq!(Word::parse(&word.line()), Some(word));
         }
-        for line in ["", "state", "state running", "state dancing 1", "state running -1", "alive alive"] {
+        for line in [
+            "",
+            "state",
+            "state running",
+            "state dancing 1",
+            "state running -1",
+            "alive alive",
+            "crashed 1 2 3",
+            "crashed 1 2 3 4 5 6 7",
+            "crashes 1",
+        ] {
             assert_eq!(Word::parse(line), None, "{line}");
         }
     }

@@ -8,6 +8,7 @@ mod capture;
 mod command_line;
 mod config;
 pub mod control;
+mod crashes;
 mod doctor;
 #[cfg(any(windows, test))]
 mod event_text;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Workload};
 use crate::control::server;
+use crate::crashes::{Saved, end_with_panics};
 use crate::failure::{Cause, Failure};
 use crate::guardian::{Host, REOPEN, Word};
 use crate::identity::{Identity, NAME};
@@ -35,12 +36,17 @@ pub(crate) struct Start {
     pub(crate) pulse: u64,
     /// How the worker before this one crashed.
     pub(crate) crash: Option<String>,
+    /// What was kept of it.
+    pub(crate) saved: Option<Saved>,
 }
 
 /// Supervises until the guardian says stop, or is no more.
 pub(crate) fn work(start: Start) -> Result<(), Failure> {
     let guardian = Guardian { pulse: Duration::from_millis(start.pulse.max(1)) };
     os::prepare_worker();
+    // Without handlers it runs as well, and crashes unseen.
+    let _ = os::crash::watch();
+    end_with_panics();
     supervise(start, &guardian).inspect_err(|failure| {
         // Nobody may be left to hear it.
         let _ = guardian.say(&Word::Failed(failure.to_string()));
@@ -57,6 +63,8 @@ fn supervise(start: Start, guardian: &Guardian) -> Result<(), Failure> {
             log.finish(Event::Refused, "cannot run", &[("error", Value::Text(failure.to_string()))]);
         }
     })?;
+    // Nobody may be left to hear it.
+    let _ = guardian.say(&Word::Crashes(config.crashes()));
     let state_directory = config.state_directory();
     let metrics = Arc::new(Metrics::new(labels(&Identity::of_this_program()), state_directory.clone()));
     metrics.set_workloads(config.workloads.iter().map(Workload::name));
@@ -76,6 +84,9 @@ fn supervise(start: Start, guardian: &Guardian) -> Result<(), Failure> {
     }
     if let Some(crash) = start.crash {
         log.write(Event::WorkerCrashed, &crash, &[]);
+    }
+    if let Some(saved) = start.saved {
+        tell(saved, &log);
     }
     let clients = server::listen(&config.control, &sender, tasks.as_ref(), &log)?;
     let words = sender.clone();
@@ -99,6 +110,24 @@ fn supervise(start: Start, guardian: &Guardian) -> Result<(), Failure> {
     .run();
     clients.wait();
     ended
+}
+
+/// What was kept of the crash before, and why not more.
+fn tell(saved: Saved, log: &Log) {
+    let message = match (&saved.dump, &saved.context) {
+        (Some(_), _) => "a minidump of the worker that crashed is kept",
+        (None, Some(_)) => "the context of the crash is kept, without a minidump",
+        (None, None) => "nothing is kept of the crash",
+    };
+    let bytes = saved.dump.as_ref().map(|_| Value::Number(saved.bytes.cast_signed()));
+    let fields = [
+        ("dump", saved.dump.map(Value::Text)),
+        ("context", saved.context.map(Value::Text)),
+        ("bytes", bytes),
+        ("error", saved.error.map(Value::Text)),
+    ];
+    let known: Vec<_> = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    log.write(Event::CrashSaved, message, &known);
 }
 
 /// For the metric that says which build runs.

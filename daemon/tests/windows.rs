@@ -3,6 +3,8 @@
 #![cfg(unix)]
 #![expect(clippy::disallowed_methods, reason = "a test starts the program under test")]
 
+#[path = "windows/crashes.rs"]
+mod crashes;
 mod wine;
 
 use std::path::PathBuf;

@@ -21,6 +21,8 @@ mod doctor;
 #[path = "../../src/event_text.rs"]
 mod event_text;
 #[cfg(windows)]
+mod fault;
+#[cfg(windows)]
 mod guardian;
 #[cfg(windows)]
 #[path = "../../src/identity.rs"]
@@ -90,6 +92,8 @@ fn main() {
         ["settings"] => settings::check(),
         ["report"] => report(),
         ["channel"] => channel::check(),
+        ["fault", process, code] => fault::execute(process, code),
+        ["call", process, distance] => fault::call(process, distance),
         ["console", program, argument] => console::start_unconnected(program, argument),
         _ => panic!("{words:?}"),
     }

@@ -52,8 +52,9 @@ enum Report {
     Error,
 }
 
-const CRASHES: [Event; 6] = [
+const CRASHES: [Event; 7] = [
     Event::WorkerCrashed,
+    Event::CrashSaved,
     Event::WorkloadExited,
     Event::WorkloadRestart,
     Event::WorkloadStartFailed,
@@ -256,9 +257,9 @@ mod tests {
         };
         assert!(names(&all).iter().all(|id| !(300..400).contains(id)));
         assert_eq!(names(&with("\"heartbeat\"")), [104]);
-        assert_eq!(names(&with("\"crash\"")), [116, 201, 202, 203, 208, 209]);
+        assert_eq!(names(&with("\"crash\"")), [116, 117, 201, 202, 203, 208, 209]);
         assert!(names(&with("\"audit\"")).starts_with(&[113, 114, 400, 401]));
-        assert!(names(&with("\"error\"")).starts_with(&[109, 110, 112, 116, 203, 209]));
+        assert!(names(&with("\"error\"")).starts_with(&[109, 110, 112, 116, 117, 203]));
         assert_eq!(names(&with("")), [0; 0]);
     }
 }

@@ -2,8 +2,10 @@
 
 mod accounts;
 mod children;
+pub(crate) mod crash;
 mod daemonize;
 mod doctor;
+pub(crate) mod dump;
 mod inheritance;
 mod lock;
 mod marker;
@@ -37,7 +39,7 @@ use crate::state::{Control, State};
 
 use daemonize::{Options, Readiness, daemonize};
 pub(crate) use doctor::doctor;
-pub(crate) use process::{Printed, Process, spawn_worker};
+pub(crate) use process::{Printed, Process, spawn_dumper, spawn_worker};
 use systemd::Systemd;
 
 /// How long a daemon that has stopped may take to end.

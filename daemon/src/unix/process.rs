@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one place that spawns workloads on Linux")]
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -29,6 +30,13 @@ pub(crate) fn spawn_worker(args: &[OsString]) -> io::Result<Child> {
         command.env_remove(variable);
     }
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
+}
+
+/// Starts this program again to write a worker's dump into `file`, out of a terminal's reach like the worker.
+pub(crate) fn spawn_dumper(words: &[String], file: File) -> io::Result<Child> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(crate::identity::NAME).args(words).process_group(0);
+    command.stdin(Stdio::null()).stdout(file).stderr(Stdio::piped()).spawn()
 }
 
 /// Starts this program as a daemon of the old kind, and waits until it is ready; why not is on standard error.

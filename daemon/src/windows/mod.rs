@@ -3,7 +3,9 @@
 
 mod access;
 pub(crate) mod console;
+pub(crate) mod crash;
 mod create;
+pub(crate) mod dump;
 mod event_log;
 mod event_sink;
 mod event_source;
@@ -38,7 +40,7 @@ use crate::state::{Control, State};
 
 use event_log::EventLog;
 pub(crate) use manage::{absence, control_service, doctor, manage};
-pub(crate) use process::{Printed, Process, spawn_worker};
+pub(crate) use process::{Printed, Process, spawn_dumper, spawn_worker};
 pub(crate) use service::run_as_service;
 
 /// Where the console's events go; a console has one handler for the life of the process.

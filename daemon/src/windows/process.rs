@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "starts this program again")]
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, PipeReader};
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::os::windows::process::{CommandExt, ExitStatusExt};
@@ -30,6 +31,16 @@ pub(crate) fn spawn_worker(args: &[OsString]) -> io::Result<Child> {
 
 /// What a workload prints: its standard output and error, each once.
 pub(crate) type Printed = (Option<PipeReader>, Option<PipeReader>);
+/// Starts this program again to write a worker's dump into `file`, out of a console's reach like the worker.
+pub(crate) fn spawn_dumper(words: &[String], file: File) -> io::Result<Child> {
+    Command::new(std::env::current_exe()?)
+        .args(words)
+        .creation_flags(creation_flags())
+        .stdin(Stdio::null())
+        .stdout(file)
+        .stderr(Stdio::piped())
+        .spawn()
+}
 
 /// A workload's process in a job of its own, which holds every process it starts.
 pub(crate) struct Process {

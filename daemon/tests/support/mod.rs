@@ -42,8 +42,13 @@ impl Daemon {
         }
     }
 
+    /// The next line of its standard error, whatever that is.
+    pub fn line(&mut self) -> Option<String> {
+        self.lines.next().map(|line| line.expect("UTF-8"))
+    }
+
     pub fn next(&mut self) -> Option<Value> {
-        let line = self.lines.next()?.expect("UTF-8");
+        let line = self.line()?;
         Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}")))
     }
 

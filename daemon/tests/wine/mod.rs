@@ -13,7 +13,7 @@ pub const CLIENT: &str = r"C:\client.exe";
 pub const RELEASED: &str = r"C:\released.exe";
 
 /// The folder with the programs, built once.
-fn built() -> &'static Path {
+pub fn built() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let debug = Path::new(env!("CARGO_BIN_EXE_seaworthyd")).parent().expect("a folder");
