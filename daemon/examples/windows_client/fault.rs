@@ -29,9 +29,12 @@ fn open(process: &str) -> HANDLE {
 }
 
 fn start(process: HANDLE, at: *mut c_void) {
+    type Start = unsafe extern "system" fn(*mut c_void) -> u32;
     // SAFETY: what is at this address is another process's worry, and meant to be its end.
-    let thread =
-        unsafe { CreateRemoteThread(process, null(), 0, Some(transmute(at)), null(), 0, null_mut()) };
+    let thread = unsafe {
+        let start = transmute::<*mut c_void, Start>(at);
+        CreateRemoteThread(process, null(), 0, Some(start), null(), 0, null_mut())
+    };
     assert!(!thread.is_null(), "{}", std::io::Error::last_os_error());
 }
 
