@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::clock::{Now, from_unix_ms, unix_ms};
 use super::index::{Entry, Place, State};
 use super::queue::{Guard, Inner, Queue};
-use super::record::{self, Batch, HEAD, Record, Seal};
+use super::record::{self, Batch, HEAD, IDS_END, Record, Seal};
 use super::scan::scan;
 
 /// How much is copied with one write. Bytes.
@@ -47,7 +47,7 @@ impl Inner {
         let mut copy =
             Copy { batch: Batch::default(), moves: Vec::new(), moved: Vec::new(), has_written: false };
         let mut result = Ok(());
-        scan(Arc::clone(&file), seal, &mut |offset, length, record| {
+        scan(Arc::clone(&file), seal, 1..IDS_END, &mut |offset, length, record| {
             if result.is_ok() {
                 let place = Place { segment: oldest.number, offset, length };
                 result = self.keep(&mut copy, place, record, &|payload| {

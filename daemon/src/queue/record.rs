@@ -68,6 +68,20 @@ pub(super) enum Record<'a> {
     },
 }
 
+impl Record<'_> {
+    /// Whose it is.
+    pub(super) fn id(&self) -> u64 {
+        match self {
+            Record::Task(Task { id, .. })
+            | Record::State(State { id, .. })
+            | Record::Done { id }
+            | Record::Gone { id }
+            | Record::Dead { id, .. }
+            | Record::Key { id, .. } => *id,
+        }
+    }
+}
+
 /// A task, without its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Task<'a> {

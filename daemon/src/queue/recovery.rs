@@ -14,6 +14,8 @@ use super::record::{Batch, Record, Seal};
 use super::scan::{HEADER, Header, Scan, scan};
 
 /// The file that holds the salt once more: a segment whose header is damaged is still readable.
+/// A task whose id is further than this from the last one is damage, or forged: believed, it could leave no id for others.
+const FARTHEST_ID: u64 = 1 << 40;
 const SALT: &str = "salt";
 /// All that is set aside together. Bytes.
 const MOST_SET_ASIDE: u64 = 64 << 20;
@@ -161,7 +163,8 @@ impl Reading<'_> {
         let seal = Seal { salt: self.log.salt, segment: number };
         let length = file.len()?;
         self.next_id = self.next_id.max(header.map_or(1, |header| header.next_id));
-        let mut found = scan(Arc::clone(&file), seal, &mut |offset, length, record| {
+        let ids = 1..self.next_id.saturating_add(FARTHEST_ID);
+        let mut found = scan(Arc::clone(&file), seal, ids, &mut |offset, length, record| {
             self.record(Place { segment: number, offset, length }, record);
         })?;
         let is_empty = length <= HEADER as u64 && header.is_none();
@@ -250,11 +253,8 @@ impl Reading<'_> {
     }
 
     fn record(&mut self, place: Place, record: Record<'_>) {
-        let id = match record {
-            Record::Task(task) => {
-                self.task(place, task);
-                task.id
-            }
+        match record {
+            Record::Task(task) => self.task(place, task),
             Record::State(state) => {
                 let due = match state.due_ms {
                     0 => 0,
@@ -272,7 +272,6 @@ impl Reading<'_> {
                         self.index.dead.remove(&state.id);
                     }
                 }
-                state.id
             }
             Record::Done { id } => self.remove(id, true),
             Record::Gone { id } => self.remove(id, false),
@@ -281,7 +280,6 @@ impl Reading<'_> {
                     (entry.state, entry.failures) = (State::Dead, failures);
                     self.index.dead.insert(id, Note { at_ms, reason: reason.into() });
                 }
-                id
             }
             Record::Key { id, key } => {
                 let key = self.index.keys.fingerprint(key);
@@ -289,10 +287,9 @@ impl Reading<'_> {
                     self.index.claim(key, id);
                     self.index.keys.remember(key.hash, id);
                 }
-                id
             }
-        };
-        self.next_id = self.next_id.max(id + 1);
+        }
+        self.next_id = self.next_id.max(record.id() + 1);
     }
 
     fn task(&mut self, place: Place, task: super::record::Task<'_>) {
@@ -329,7 +326,7 @@ impl Reading<'_> {
         }
     }
 
-    fn remove(&mut self, id: u64, done: bool) -> u64 {
+    fn remove(&mut self, id: u64, done: bool) {
         match self.late.remove(&id) {
             Some(entry) => {
                 self.index.dead.remove(&id);
@@ -341,7 +338,6 @@ impl Reading<'_> {
             }
             None => drop(self.index.remove(id, done)),
         }
-        id
     }
 
     fn finish(mut self) -> Recovered {

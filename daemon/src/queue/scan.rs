@@ -67,11 +67,12 @@ impl Scan {
     }
 }
 
-/// Calls `visit` with every record, its offset and its length with its head. Time and memory are bounded by the file's
+/// Calls `visit` with every record of a task in `ids`, its offset and its length with its head. Time and memory are bounded by the file's
 /// length and [`LARGEST_SEGMENT`], whatever the bytes are.
 pub(super) fn scan(
     file: Arc<dyn DiskFile>,
     seal: Seal,
+    ids: Range<u64>,
     visit: &mut dyn FnMut(u32, u32, Record<'_>),
 ) -> io::Result<Scan> {
     let length = file.len()?;
@@ -99,7 +100,10 @@ pub(super) fn scan(
         }
         let prefix = reader.bytes(payload, LONGEST_PREFIX.min(payload_length as usize));
         match record::parse(prefix) {
-            Some((record, used)) if used == payload_length as usize || matches!(record, Record::Task(_)) => {
+            Some((record, used))
+                if ids.contains(&record.id())
+                    && (used == payload_length as usize || matches!(record, Record::Task(_))) =>
+            {
                 if let Some(from) = damaged_from.take() {
                     scan.damaged(from..offset);
                 }
