@@ -5,39 +5,35 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use support::{Checkout, read};
+use support::{Checkout, Product, read};
 
 const ALL: &[&str] =
     &["aarch64-linux", "aarch64-linux-musl", "x86_64-linux", "x86_64-linux-musl", "x86_64-windows"];
 
 #[test]
 fn a_release_in_the_pinned_images_holds_and_is_the_same_from_another_folder() {
-    release_holds_and_repeats("docker", "aarch64-linux");
+    release_holds_and_repeats("docker", ["aarch64-linux", "x86_64-windows"], "aarch64-linux");
 }
 
 #[test]
 fn a_release_with_the_embedded_zig_holds_and_is_the_same_from_another_folder() {
-    release_holds_and_repeats("zig", "x86_64-windows");
+    release_holds_and_repeats("zig", ["x86_64-linux-musl", "x86_64-windows"], "x86_64-windows");
 }
 
-/// Releases for [`ALL`], and for `repeated` once more: the builders' other pairs with a default target are rebuilt by
-/// `reproducible.rs`, under every variation.
-fn release_holds_and_repeats(builder: &str, repeated: &str) {
+/// Releases the daemon for `targets`, and for `repeated` once more: the builders' other pairs with a default target are
+/// rebuilt by `reproducible.rs`, under every variation.
+fn release_holds_and_repeats(builder: &str, targets: [&str; 2], repeated: &str) {
     let first = Checkout::of_head("first");
-    let mut args = vec!["release", "--strict", "--builder", builder];
-    for target in ALL {
-        args.extend(["--target", target]);
-    }
-    let released = first.json(&args);
+    let released = first.json(&release(builder, &targets));
     let folder = PathBuf::from(released["folder"].as_str().unwrap());
-    holds(&first, &folder, &released["manifest"], builder);
+    holds(&first, &folder, &released["manifest"], &targets, builder);
 
     let second = Checkout::of_head("second-with-a-longer-name");
-    let again = second.json(&["release", "--strict", "--builder", builder, "--target", repeated]);
+    let again = second.json(&release(builder, &[repeated]));
     let (one, mut other) = (sums(&folder), sums(Path::new(again["folder"].as_str().unwrap())));
     assert_eq!(
         one.len(),
-        2 * ALL.len() + 1,
+        2 * targets.len() + 1,
         "an archive and its symbols a target, and the manifest: {one:?}"
     );
     // The manifest lists what was released, which differs.
@@ -48,10 +44,30 @@ fn release_holds_and_repeats(builder: &str, repeated: &str) {
     }
 }
 
-fn holds(checkout: &Checkout, folder: &Path, manifest: &Value, builder: &str) {
+/// A program of one line, which takes seconds a pair where the daemon takes minutes.
+#[test]
+fn every_builder_builds_for_every_target() {
+    let product = Product::slow("everywhere");
+    for builder in ["docker", "zig"] {
+        let released = product.json(&release(builder, ALL));
+        let folder = PathBuf::from(released["folder"].as_str().unwrap());
+        let unpacked = tempfile::tempdir().unwrap();
+        for target in ALL {
+            let (_, program) = unpack(&folder, "everywhere", "1.2.3", target, unpacked.path());
+            is_for(target, &program, builder);
+        }
+    }
+}
+
+fn release<'a>(builder: &'a str, targets: &[&'a str]) -> Vec<&'a str> {
+    let targets = targets.iter().flat_map(|target| ["--target", *target]);
+    ["release", "--strict", "--builder", builder].into_iter().chain(targets).collect()
+}
+
+fn holds(checkout: &Checkout, folder: &Path, manifest: &Value, targets: &[&str], builder: &str) {
     read(folder, &["sha256sum", "--check", "--strict", "SHA256SUMS"]);
     assert_eq!(manifest["commit"], checkout.git(&["rev-parse", "HEAD"]));
-    assert_eq!(manifest["artifacts"].as_array().unwrap().len(), ALL.len());
+    assert_eq!(manifest["artifacts"].as_array().unwrap().len(), targets.len());
     for program in manifest["artifacts"].as_array().unwrap() {
         assert_eq!(program["smoke"]["result"], "ran", "{program}");
         assert!(program["smoke"]["output"].as_str().unwrap().contains(manifest["commit"].as_str().unwrap()));
@@ -59,21 +75,31 @@ fn holds(checkout: &Checkout, folder: &Path, manifest: &Value, builder: &str) {
         assert!(ships < 0.7 * built, "{ships} of {built} bytes: less than 30 % smaller");
     }
     let unpacked = tempfile::tempdir().unwrap();
-    for target in ALL {
-        let name = format!("seaworthyd-0.1.0-{target}");
-        let (archive, program) = if *target == "x86_64-windows" {
-            let archive = folder.join(format!("{name}.zip"));
-            read(unpacked.path(), &["unzip", "-q", archive.to_str().unwrap()]);
-            (archive, "seaworthyd.exe")
-        } else {
-            let archive = folder.join(format!("{name}.tar.gz"));
-            read(unpacked.path(), &["tar", "xzf", archive.to_str().unwrap()]);
-            (archive, "seaworthyd")
-        };
-        is_for(target, &unpacked.path().join(&name).join(program), builder);
+    for target in targets {
+        let (archive, program) = unpack(folder, "seaworthyd", "0.1.0", target, unpacked.path());
+        is_for(target, &program, builder);
+        if *target == "x86_64-windows" {
+            let kind = read(folder, &["file", "--brief", program.to_str().unwrap()]);
+            assert!(kind.contains("PE32+ executable (GUI) x86-64"), "{kind}");
+        }
         let verified = checkout.run(&["verify", archive.to_str().unwrap()]);
         assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
     }
+}
+
+/// Unpacks a release's archive; its path, and the program's.
+fn unpack(folder: &Path, name: &str, version: &str, target: &str, into: &Path) -> (PathBuf, PathBuf) {
+    let stem = format!("{name}-{version}-{target}");
+    let (archive, program) = if target == "x86_64-windows" {
+        let archive = folder.join(format!("{stem}.zip"));
+        read(into, &["unzip", "-q", archive.to_str().unwrap()]);
+        (archive, format!("{name}.exe"))
+    } else {
+        let archive = folder.join(format!("{stem}.tar.gz"));
+        read(into, &["tar", "xzf", archive.to_str().unwrap()]);
+        (archive, name.to_owned())
+    };
+    (archive, into.join(stem).join(program))
 }
 
 /// What `file`, `readelf` and `objdump` say of the program.
@@ -89,7 +115,7 @@ fn is_for(target: &str, program: &Path, builder: &str) {
         }
         "x86_64-linux" => &["ELF 64-bit LSB pie executable, x86-64", "ld-linux-x86-64.so.2", ", stripped"],
         "x86_64-linux-musl" => &["ELF 64-bit LSB pie executable, x86-64", "static-pie linked", ", stripped"],
-        _ => &["PE32+ executable (GUI) x86-64"],
+        _ => &["PE32+ executable", "x86-64"],
     };
     for text in expected {
         assert!(kind.contains(text), "{target} with {builder}: `{text}` is not in {kind}");
