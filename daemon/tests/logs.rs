@@ -4,6 +4,7 @@
 
 #[path = "support/journal.rs"]
 mod journal;
+mod support;
 
 use std::io::Read;
 use std::path::Path;
@@ -138,7 +139,7 @@ fn under_systemd_records_reach_the_journal_once_and_with_their_fields() {
         let sender = worker_of(daemon.0.id());
         assert_eq!(daemon.stop(), Some(0));
         let process = format!("_PID={sender}");
-        let expected = [
+        let mut expected = vec![
             "starting",
             "privileges-applied",
             "workload-started",
@@ -157,7 +158,10 @@ fn under_systemd_records_reach_the_journal_once_and_with_their_fields() {
         });
         let mut events: Vec<_> = entries.iter().map(event_of).collect();
         events.sort_unstable();
-        let mut expected = expected.map(str::to_owned).to_vec();
+        if !support::runner().is_empty() {
+            // What the emulator lacks is told.
+            expected.push("subreaper-missing");
+        }
         expected.sort_unstable();
         assert_eq!(events, expected, "each once: {entries:#?}");
         assert!(entries.iter().all(|entry| entry["_TRANSPORT"] == transport), "{entries:#?}");

@@ -348,7 +348,9 @@ fn a_day_of_trouble_leaves_nothing_behind_and_nothing_unsaid() {
         // After the first hour everything has been done once.
         usual = usual.or(Some(seen));
         for (has, first) in seen.iter().zip(first_of_worker.get_or_insert(seen).iter()) {
-            assert!(has.resident <= first.resident + GROWTH, "grew from {first:?} to {has:?}");
+            // An emulator's own memory is among it.
+            let is_emulated = !support::runner().is_empty();
+            assert!(is_emulated || has.resident <= first.resident + GROWTH, "grew from {first:?} to {has:?}");
         }
     }
     day.account(collector);

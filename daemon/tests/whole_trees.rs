@@ -3,6 +3,8 @@
 #![cfg(unix)]
 #![expect(clippy::disallowed_methods, reason = "the tests start the program under test")]
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
+use support::runner;
 
 /// No step of a test takes longer, on a slow machine or in an emulator.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -103,12 +106,6 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// What cargo was told to run this build's programs with.
-fn runner() -> String {
-    let target = format!("{}_UNKNOWN_LINUX_MUSL", std::env::consts::ARCH.to_uppercase());
-    std::env::var(format!("CARGO_TARGET_{target}_RUNNER")).unwrap_or_default()
 }
 
 fn is_emulated() -> bool {

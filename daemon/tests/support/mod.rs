@@ -71,10 +71,15 @@ impl Drop for Daemon {
     }
 }
 
-/// The program, in the emulator that cargo was told to run this build's programs with, if any.
-pub fn program() -> Command {
+/// The emulator that cargo was told to run this build's programs with; empty if none.
+pub fn runner() -> String {
     let target = format!("{}_UNKNOWN_LINUX_MUSL", std::env::consts::ARCH.to_uppercase());
-    let runner = std::env::var(format!("CARGO_TARGET_{target}_RUNNER")).unwrap_or_default();
+    std::env::var(format!("CARGO_TARGET_{target}_RUNNER")).unwrap_or_default()
+}
+
+/// The program, in that emulator.
+pub fn program() -> Command {
+    let runner = runner();
     let mut words = runner.split_whitespace().chain([env!("CARGO_BIN_EXE_seaworthyd")]);
     let mut command = Command::new(words.next().expect("at least the program"));
     command.args(words);
