@@ -7,6 +7,8 @@ use super::simulated::{Ending, Simulated};
 use super::{Random, at, drain, open, small, task};
 use crate::queue::Now;
 use crate::queue::disk::Disk;
+use crate::queue::record::{Batch, IDS_END, Record, Seal};
+use crate::queue::scan::Header;
 
 const FIRST: &str = "0000000001.segment";
 
@@ -170,4 +172,20 @@ fn a_task_that_rots_while_the_queue_is_open_is_dead_and_named() {
     }
     assert_eq!(super::take(&queue, now).expect("the next").body, b"stays");
     assert_eq!(queue.dead(0, usize::MAX)[0].id, first);
+}
+
+/// Whoever can write to the folder can forge checksums, too; so can a bit that flipped before they were made.
+#[test]
+fn a_forged_id_leaves_ids_for_others() {
+    let now = at(Instant::now(), 0);
+    let (files, ends) = written(&[b"one"], now);
+    let mut bytes = segment(&files).clone();
+    let header = Header::parse(&bytes, 1).expect("a header");
+    let seal = Seal { salt: header.salt, segment: 1 };
+    let forged = Batch::of(Record::Gone { id: IDS_END - 1 }).sealed(seal, ends[0] as u32).to_vec();
+    bytes.extend(&forged);
+    let shared: Arc<dyn Disk> = Arc::new(with_segment(&files, &bytes));
+    let (queue, recovery) = open(&shared, &small(), now);
+    assert_eq!((recovery.tasks, recovery.damaged_places), (1, 1), "{recovery:?}");
+    assert_eq!(queue.push_at(&task(None, None, b"two"), now).expect("an id").id, 2);
 }
