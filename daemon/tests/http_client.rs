@@ -1,11 +1,15 @@
 //! Hostile servers for the HTTP client: it ends, in time, and takes nothing broken for a success.
 
-use std::io::{BufRead, BufReader, Read, Write};
+#[path = "support/request.rs"]
+mod request;
+
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use request::receive;
 use seaworthyd::http::{Error, IDEMPOTENCY_KEY, Status, Url, get, post};
 
 /// No step of a test takes longer, on a slow machine or in an emulator.
@@ -22,27 +26,6 @@ fn server(act: impl FnOnce(TcpStream) + Send + 'static) -> Url {
         act(stream);
     });
     format!("http://{address}/path?query").parse().expect("an address")
-}
-
-/// Reads a request with its body; returns it whole.
-fn receive(stream: &TcpStream) -> String {
-    let mut reader = BufReader::new(stream);
-    let mut request = String::new();
-    let mut length = 0;
-    loop {
-        let before = request.len();
-        reader.read_line(&mut request).expect("a line");
-        let line = request[before..].trim_end();
-        if let Some(value) = line.strip_prefix("Content-Length: ") {
-            length = value.parse().expect("a number");
-        }
-        if line.is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).expect("the body");
-    request + &String::from_utf8(body).expect("text")
 }
 
 /// A server that takes a whole request and answers with `bytes`, then closes.
@@ -76,7 +59,8 @@ fn code(result: Result<Status, Error>) -> u16 {
 fn a_delivery_arrives_as_it_was_given() {
     let (sender, received) = mpsc::channel();
     let url = server(move |mut stream| {
-        sender.send(receive(&stream)).expect("a test that waits");
+        let (head, body) = receive(&stream);
+        sender.send(head + &body).expect("a test that waits");
         stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok").expect("written");
     });
     let headers = [(IDEMPOTENCY_KEY, "task-7"), ("Content-Type", "application/json")];

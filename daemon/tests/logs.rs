@@ -9,13 +9,10 @@ mod support;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
-
-/// No step of a test takes longer, on a slow machine or in an emulator.
-const PATIENCE: Duration = Duration::from_secs(120);
+use support::wait_until;
 
 /// A process that ends with the test.
 struct Running(Child);
@@ -37,14 +34,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -3,6 +3,8 @@
 #![cfg(unix)]
 
 mod collector;
+#[path = "support/request.rs"]
+mod request;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use nginx::{Nginx, free_port};
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
-use support::{PATIENCE, ask_with, configure, folder, program, workload};
+use support::{ask_with, configure, folder, program, wait_until, workload};
 
 /// How many tasks are pushed while the network is away, in each hour.
 const TASKS: usize = 3;
@@ -240,14 +240,6 @@ fn config(folder: &Path, metrics: u16, collector: u16, more: &str) -> String {
         workload("crashes", "exec sleep 1000"),
         workload("hangs", "exec sleep 1000") + &probe,
     )
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + 2 * PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited too long for: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn by_event(records: &[Value]) -> BTreeMap<String, usize> {

@@ -10,14 +10,10 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
-use support::runner;
-
-/// No step of a test takes longer, on a slow machine or in an emulator.
-const PATIENCE: Duration = Duration::from_secs(60);
+use support::{runner, wait_until};
 
 /// The daemon while it runs; killed if the test ends early.
 struct Daemon {
@@ -135,14 +131,6 @@ fn is_alive(process: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
     !stat.is_empty() && !state.starts_with(['Z', 'X'])
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 const FLEEING: &str = "tell()\nflee(rest)\nif os.fork() == 0:\n    os.setsid()\n    rest()\n";

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the tests start the reader that judges")]
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,6 +12,7 @@ use std::thread;
 
 use serde_json::Value;
 
+use crate::request::receive;
 use crate::support::PATIENCE;
 
 /// An answer; without one the collector says nothing more, and keeps the connection.
@@ -82,25 +83,6 @@ impl Collector {
     pub(crate) fn rest(&self) -> Vec<Export> {
         self.exports.try_iter().collect()
     }
-}
-
-fn receive(stream: &TcpStream) -> (String, String) {
-    let mut reader = BufReader::new(stream);
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let before = head.len();
-        reader.read_line(&mut head).expect("a line");
-        let line = head[before..].trim_end();
-        if let Some(value) = line.strip_prefix("Content-Length: ") {
-            length = value.parse().expect("a number");
-        }
-        if line.is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).expect("the body");
-    (head, String::from_utf8(body).expect("UTF-8"))
 }
 
 /// The body of a page.

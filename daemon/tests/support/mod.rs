@@ -145,6 +145,15 @@ pub fn as_nobody() -> Command {
     command
 }
 
+/// Asks again and again, on a slow machine or in an emulator for longer than any step takes.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + 2 * PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// A zombie has ended too: its new parent may take seconds to reap it.
 pub fn assert_ended(process: i32) {
     let deadline = Instant::now() + PATIENCE;
