@@ -200,6 +200,8 @@ fn the_running_daemon_sends_what_its_page_says() {
     let listening = daemon.wait_for("metrics-listening");
     let page = text(&listening["fields"]["address"]).parse().expect("an address");
     daemon.wait_for("ready");
+    // Nobody waits for an export: one that has not begun by a reload goes where that says.
+    deaf.next();
     // A reload moves the exports to a collector that looks at the page; once all is told nothing happens any more.
     let collector = Collector::start([], Some(page));
     configure(at, &(config(at, &collector, 1, "") + &workload("web", "exec sleep 1000")));
@@ -215,8 +217,7 @@ fn the_running_daemon_sends_what_its_page_says() {
     let samples = samples(&read);
     assert!(samples["seaworthyd_otlp_exports_total{outcome=\"success\"}"]["value"].as_f64() >= Some(2.0));
     assert!(samples["seaworthyd_workload_cpu_seconds_total{workload=\"web\"}"]["value"].is_number());
-    let first = deaf.rest();
-    assert_eq!(first.len(), 1, "it goes elsewhere now");
+    assert_eq!(deaf.rest().len(), 0, "it goes elsewhere now");
 
     // Taken out of the configuration nothing is sent, not even at the end.
     configure(at, &workload("web", "exec sleep 1000"));
