@@ -116,11 +116,12 @@ impl Reader {
             Verdict::Suppress => return,
             Verdict::Admit(suppressed) => self.tell(suppressed),
         }
-        let mut fields = vec![("workload", text(&self.workload)), ("stream", text(self.stream))];
+        let mut fields =
+            vec![("workload", Value::text(&self.workload)), ("stream", Value::text(self.stream))];
         if let Some(part) = line.part {
-            fields.push(("part", number(part)));
+            fields.push(("part", Value::number(part)));
             if line.is_last {
-                fields.push(("parts", number(part)));
+                fields.push(("parts", Value::number(part)));
             }
         }
         self.log.write(Event::WorkloadOutput, &String::from_utf8_lossy(line.bytes), &fields);
@@ -128,25 +129,20 @@ impl Reader {
 
     fn tell(&self, suppressed: Option<Suppressed>) {
         let Some(Suppressed { records, bytes }) = suppressed else { return };
-        let fields =
-            [("workload", text(&self.workload)), ("records", number(records)), ("bytes", number(bytes))];
+        let fields = [
+            ("workload", Value::text(&self.workload)),
+            ("records", Value::number(records)),
+            ("bytes", Value::number(bytes)),
+        ];
         let message = "workload printed more than it may: output is missing here";
         self.log.write(Event::WorkloadOutputSuppressed, message, &fields);
     }
 
     fn abandon(&self) {
-        let fields = [("workload", text(&self.workload)), ("stream", text(self.stream))];
+        let fields = [("workload", Value::text(&self.workload)), ("stream", Value::text(self.stream))];
         let message = "a process that the workload left behind holds its output, which is not read any more";
         self.log.write(Event::WorkloadOutputAbandoned, message, &fields);
     }
-}
-
-fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
-}
-
-fn number(number: u64) -> Value {
-    Value::Number(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 #[cfg(all(test, unix))]

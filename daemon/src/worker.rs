@@ -60,7 +60,7 @@ fn supervise(start: Start, guardian: &Guardian) -> Result<(), Failure> {
     let config = config.inspect_err(|failure| {
         // A service's standard error is nobody's.
         if start.as_service {
-            log.finish(Event::Refused, "cannot run", &[("error", Value::Text(failure.to_string()))]);
+            log.finish(Event::Refused, "cannot run", &[("error", Value::text(failure.to_string()))]);
         }
     })?;
     // Nobody may be left to hear it.

@@ -43,8 +43,8 @@ pub(crate) fn listen(
         }
         Err(error) => {
             let fields = [
-                ("path", Value::Text(path.display().to_string())),
-                ("error", Value::Text(error.to_string())),
+                ("path", Value::text(path.display().to_string())),
+                ("error", Value::text(error.to_string())),
             ];
             log.write(Event::ControlFailed, "nobody can ask this daemon for anything", &fields);
             Ok(Clients::default())
@@ -76,7 +76,7 @@ fn serve(listener: Listener, desk: Desk) -> io::Result<Clients> {
                     desk.log.write(
                         Event::ControlFailed,
                         "a client cannot be heard",
-                        &[("error", Value::Text(error.to_string()))],
+                        &[("error", Value::text(error.to_string()))],
                     );
                     thread::sleep(Duration::from_millis(100));
                 }
@@ -114,7 +114,7 @@ impl Desk {
         let refuse =
             |kind, message: String, next: &str| Ok(Answer::Refused(Refused::new(kind, message, next)));
         if !peer.is_permitted {
-            let fields = [("peer", Value::Text(peer.description.clone()))];
+            let fields = [("peer", Value::text(peer.description.clone()))];
             self.log.write(Event::ClientRefused, "a client may not control the daemon", &fields);
             return refuse(
                 RefusedKind::NotPermitted,
@@ -153,11 +153,9 @@ impl Desk {
             Request::Status {} => self.ask_supervisor(Wish::Status),
             Request::Reopen {} => self.ask_supervisor(Wish::Reopen),
             Request::Control { control, workload } => {
-                let mut fields = vec![
-                    ("peer", Value::Text(peer.description)),
-                    ("control", Value::Text(control.name().to_owned())),
-                ];
-                fields.extend(workload.clone().map(|name| ("workload", Value::Text(name))));
+                let mut fields =
+                    vec![("peer", Value::text(peer.description)), ("control", Value::text(control.name()))];
+                fields.extend(workload.clone().map(|name| ("workload", Value::text(name))));
                 self.log.write(Event::ControlAsked, "a client asks for a change", &fields);
                 self.ask_supervisor(Wish::Control(control, workload))
             }

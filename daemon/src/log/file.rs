@@ -131,8 +131,8 @@ impl LogFile {
         let Err(error) = self.rotate() else { return };
         self.no_rotation_before = Some(Instant::now() + NEXT_TRY);
         let fields = [
-            ("path", Value::Text(self.path.display().to_string())),
-            ("error", Value::Text(error.to_string())),
+            ("path", Value::text(self.path.display().to_string())),
+            ("error", Value::text(error.to_string())),
         ];
         let (event, message) = (Event::LogRotationFailed, "the log file cannot be rotated");
         if let Err(error) = self.mark(&Record { event, message, fields: &fields, ..*record }) {
@@ -232,9 +232,9 @@ impl LogFile {
     /// Tells the number of lost records; `false` if that cannot be written either.
     fn tell_lost(&mut self, record: &Record<'_>) -> bool {
         let fields = [
-            ("sink", Value::Text("file".to_owned())),
-            ("records", Value::Number(i64::try_from(self.lost).unwrap_or(i64::MAX))),
-            ("error", Value::Text(self.why.clone())),
+            ("sink", Value::text("file")),
+            ("records", Value::number(self.lost)),
+            ("error", Value::text(self.why.clone())),
         ];
         let (event, message) =
             (Event::LogRecordsLost, "records are missing here: the file could not be written");

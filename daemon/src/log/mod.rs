@@ -155,11 +155,11 @@ impl Log {
     pub(crate) fn reopen(&self) {
         let reopened = self.0.lock().as_mut().and_then(|sinks| sinks.file.as_mut()).map(LogFile::reopen);
         let Some((path, result)) = reopened else { return };
-        let path = ("path", Value::Text(path));
+        let path = ("path", Value::text(path));
         match result {
             Ok(()) => self.write(Event::LogReopened, "log file opened again", &[path]),
             Err(error) => {
-                let fields = [path, ("error", Value::Text(error.to_string()))];
+                let fields = [path, ("error", Value::text(error.to_string()))];
                 self.write(Event::LogReopenFailed, "log file cannot be opened again", &fields);
             }
         }

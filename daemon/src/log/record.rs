@@ -13,6 +13,17 @@ pub(crate) enum Value {
     Number(i64),
 }
 
+impl Value {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// A number that does not fit is told as the largest that does.
+    pub(crate) fn number(number: impl TryInto<i64>) -> Self {
+        Self::Number(number.try_into().unwrap_or(i64::MAX))
+    }
+}
+
 /// These fields stand beside `fields` in a record, not in it, and have a place of their own in journald and syslog.
 const RAISED: &[&str] = &["workload", "trace_id", "task_id"];
 
@@ -134,7 +145,7 @@ mod tests {
     fn every_character_survives_and_none_breaks_the_line() {
         let hostile: String =
             (0..0x3000).filter_map(char::from_u32).chain(['\u{1f600}', '\u{10ffff}']).collect();
-        let fields = [("key\n", Value::Text(hostile.clone())), ("number", Value::Number(-1))];
+        let fields = [("key\n", Value::text(hostile.clone())), ("number", Value::Number(-1))];
         let line = line_of(&hostile, &fields, Some("b\u{1b}"));
         let controls = line.chars().filter(|character| character.is_control()).count();
         assert_eq!(controls, 1, "only the last newline");
@@ -149,12 +160,11 @@ mod tests {
 
     #[test]
     fn workload_trace_and_task_stand_beside_the_fields() {
-        let text = |text: &str| Value::Text(text.to_owned());
         let fields = [
-            ("stream", text("stdout")),
-            ("task_id", text("t")),
-            ("trace_id", text("4bf92f3577b34da6a3ce929d0e0e4736")),
-            ("workload", text("web")),
+            ("stream", Value::text("stdout")),
+            ("task_id", Value::text("t")),
+            ("trace_id", Value::text("4bf92f3577b34da6a3ce929d0e0e4736")),
+            ("workload", Value::text("web")),
         ];
         let expected = "{\"time\":\"1970-01-01T00:00:00.000Z\",\"level\":\"info\",\"event_id\":206,\
             \"event\":\"workload-output\",\"service\":\"s\\\"\",\"workload\":\"web\",\

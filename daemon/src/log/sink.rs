@@ -159,14 +159,14 @@ impl Inner {
         let (mut failures, mut pause) = (0_u32, FIRST_PAUSE);
         let tell = |event, message: &str, field| {
             if let Some(log) = log.upgrade() {
-                log.write(event, message, &[("sink", Value::Text(self.name.to_owned())), field]);
+                log.write(event, message, &[("sink", Value::text(self.name)), field]);
             }
         };
         loop {
             let Err(error) = kept.with(&self.origin, |record| sink.write(record)) else {
                 if failures >= WORTH_TELLING {
                     let lost = std::mem::take(&mut self.lock().lost_in_failure);
-                    let lost = ("lost", Value::Number(i64::try_from(lost).unwrap_or(i64::MAX)));
+                    let lost = ("lost", Value::number(lost));
                     tell(Event::LogSinkRecovered, "a sink of the log takes records again", lost);
                 }
                 return true;
@@ -179,7 +179,7 @@ impl Inner {
                 self.lock().lost_in_failure = 0;
             }
             if failures == WORTH_TELLING {
-                let error = ("error", Value::Text(error.to_string()));
+                let error = ("error", Value::text(error.to_string()));
                 tell(Event::LogSinkFailed, "a sink of the log takes no records", error);
             }
             self.rest(pause);
@@ -251,9 +251,8 @@ impl Kept {
     }
 
     fn gap(lost: u64, sink: &str) -> Self {
-        let records = Value::Number(i64::try_from(lost).unwrap_or(i64::MAX));
-        let fields =
-            Box::from([(Box::from("sink"), Value::Text(sink.to_owned())), (Box::from("records"), records)]);
+        let records = Value::number(lost);
+        let fields = Box::from([(Box::from("sink"), Value::text(sink)), (Box::from("records"), records)]);
         let message = "records are missing here: the sink was slow or gone".into();
         Self { time: SystemTime::now(), event: Event::LogRecordsLost, message, fields }
     }

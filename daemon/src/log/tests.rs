@@ -24,7 +24,7 @@ pub(super) fn records(path: &Path) -> Vec<serde_json::Value> {
 }
 
 pub(super) fn number(number: usize) -> [(&'static str, Value); 1] {
-    [("number", Value::Number(i64::try_from(number).expect("small")))]
+    [("number", Value::number(number))]
 }
 
 /// What a sink of the tests was given.
@@ -155,7 +155,7 @@ fn a_stuck_sink_holds_nobody_up_and_is_told_what_it_missed() {
             Event::LogRecordsLost => {
                 gaps += 1;
                 expected += seen.number("records");
-                assert_eq!(seen.fields[0], ("sink".to_owned(), Value::Text("stuck".to_owned())));
+                assert_eq!(seen.fields[0], ("sink".to_owned(), Value::text("stuck")));
             }
             Event::Stopped => break,
             other => panic!("{other:?}"),
@@ -203,13 +203,12 @@ fn every_event_follows_the_published_schema() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("log");
     let log = log_to(&path);
-    let text = |text: &str| Value::Text(text.to_owned());
     let fields = [
-        ("workload", text("web")),
-        ("trace_id", text("4bf92f3577b34da6a3ce929d0e0e4736")),
-        ("task_id", text("t\n1")),
+        ("workload", Value::text("web")),
+        ("trace_id", Value::text("4bf92f3577b34da6a3ce929d0e0e4736")),
+        ("task_id", Value::text("t\n1")),
         ("number", Value::Number(i64::MIN)),
-        ("error", text("\u{1b}")),
+        ("error", Value::text("\u{1b}")),
     ];
     for event in Event::ALL {
         log.write(*event, "m\0", &fields);

@@ -70,7 +70,7 @@ impl Exporter {
             match kept.restore(&exporter.metrics) {
                 Ok(0) => {}
                 Ok(count) => {
-                    let fields = [("counters", Value::Number(i64::try_from(count).unwrap_or(i64::MAX)))];
+                    let fields = [("counters", Value::number(count))];
                     exporter.tell(Event::CountersRestored, "counters go on where they were", &fields);
                 }
                 Err(damage) => exporter.damaged(kept, &damage),
@@ -100,10 +100,10 @@ impl Exporter {
         };
         let server = Server::start(address, routes, Limits::default()).inspect_err(|error| {
             let fields =
-                [("address", Value::Text(address.to_string())), ("error", Value::Text(error.to_string()))];
+                [("address", Value::text(address.to_string())), ("error", Value::text(error.to_string()))];
             self.tell(Event::MetricsUnavailable, "metrics and health cannot be asked for", &fields);
         })?;
-        let fields = [("address", Value::Text(server.address().to_string()))];
+        let fields = [("address", Value::text(server.address().to_string()))];
         self.tell(Event::MetricsListening, "metrics and health can be asked for", &fields);
         Ok(Some(server))
     }
@@ -211,7 +211,7 @@ impl Drop for Keeper {
 }
 
 fn file_and_error(kept: &Kept, error: &impl fmt::Display) -> [(&'static str, Value); 2] {
-    [("file", Value::Text(kept.path().display().to_string())), ("error", Value::Text(error.to_string()))]
+    [("file", Value::text(kept.path().display().to_string())), ("error", Value::text(error.to_string()))]
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::slot::Slot;
-use super::{Shared, Supervisor, text};
+use super::{Shared, Supervisor};
 use crate::log::{Event, Value};
 use crate::machine::Input;
 use crate::metrics::{self, ExitReason};
@@ -19,7 +19,8 @@ impl Supervisor<'_> {
         self.next_look = now + LOOK.min(self.heartbeat);
         for finding in self.own.look(metrics::usage(std::process::id()), now) {
             if let Finding::Leak { what, from, to } = finding {
-                let fields = [("what", text(what)), ("from", number(from)), ("to", number(to))];
+                let fields =
+                    [("what", Value::text(what)), ("from", Value::number(from)), ("to", Value::number(to))];
                 self.shared.log.write(Event::Leak, "the daemon leaks: restart it, and report this", &fields);
             }
         }
@@ -47,20 +48,24 @@ impl Slot {
     }
 
     fn found(&mut self, finding: Finding, shared: &Shared) -> Option<Input> {
-        let mut fields = vec![("workload", text(self.workload.name()))];
+        let mut fields = vec![("workload", Value::text(self.workload.name()))];
         match finding {
             Finding::Leak { what, from, to } => {
-                fields.extend([("what", text(what)), ("from", number(from)), ("to", number(to))]);
+                fields.extend([
+                    ("what", Value::text(what)),
+                    ("from", Value::number(from)),
+                    ("to", Value::number(to)),
+                ]);
                 shared.log.write(Event::WorkloadLeak, "workload has more and more of something", &fields);
                 None
             }
             Finding::MemoryNormal { bytes, limit } => {
-                fields.extend([("bytes", number(bytes)), ("limit_bytes", number(limit))]);
+                fields.extend([("bytes", Value::number(bytes)), ("limit_bytes", Value::number(limit))]);
                 shared.log.write(Event::WorkloadMemoryNormal, "workload uses less memory again", &fields);
                 None
             }
             Finding::MemoryHigh { bytes, limit } => {
-                fields.extend([("bytes", number(bytes)), ("limit_bytes", number(limit))]);
+                fields.extend([("bytes", Value::number(bytes)), ("limit_bytes", Value::number(limit))]);
                 shared.log.write(Event::WorkloadMemoryHigh, "workload's memory is near its limit", &fields);
                 let is_restarted = self.workload.memory()?.action == MemoryAction::Restart;
                 // Paused, it would stay ended.
@@ -70,8 +75,4 @@ impl Slot {
             }
         }
     }
-}
-
-fn number(number: u64) -> Value {
-    Value::Number(i64::try_from(number).unwrap_or(i64::MAX))
 }

@@ -118,10 +118,10 @@ impl<'a> Supervisor<'a> {
     pub(crate) fn run(mut self) -> Result<(), Failure> {
         let identity = Identity::of_this_program();
         let fields = [
-            ("pid", Value::Number(i64::from(std::process::id()))),
-            ("version", Value::Text(identity.version().to_owned())),
-            ("commit", Value::Text(identity.commit().to_owned())),
-            ("workloads", Value::Number(self.slots.len() as i64)),
+            ("pid", Value::number(std::process::id())),
+            ("version", Value::text(identity.version())),
+            ("commit", Value::text(identity.commit())),
+            ("workloads", Value::number(self.slots.len())),
         ];
         self.shared.log.write(Event::Starting, "starting", &fields);
         self.start();
@@ -171,7 +171,8 @@ impl<'a> Supervisor<'a> {
         match message {
             Message::Control(control) => {
                 if let Err(refusal) = self.obey(control) {
-                    let fields = [("state", text(self.state.name())), ("refusal", text(refusal.name()))];
+                    let fields =
+                        [("state", Value::text(self.state.name())), ("refusal", Value::text(refusal.name()))];
                     let message = format!("{} is not possible now", control.name());
                     self.shared.log.write(Event::ControlRefused, &message, &fields);
                 }
@@ -325,7 +326,7 @@ impl<'a> Supervisor<'a> {
         self.shared.pusher.finish();
         self.state = State::Stopped;
         self.answer_waiters();
-        log.finish(Event::Stopped, "stopped", &[("workloads_left", Value::Number(left as i64))]);
+        log.finish(Event::Stopped, "stopped", &[("workloads_left", Value::number(left))]);
         // The log has ended; there is nobody left to tell.
         let _ = self.host.report(self.state, Duration::ZERO);
         if left > 0 {
@@ -337,7 +338,7 @@ impl<'a> Supervisor<'a> {
 
     fn beat(&self) {
         let running = self.slots.iter().filter(|slot| slot.machine.has_process()).count();
-        let fields = [("state", text(self.state.name())), ("running", Value::Number(running as i64))];
+        let fields = [("state", Value::text(self.state.name())), ("running", Value::number(running))];
         self.shared.log.write(Event::Heartbeat, "alive", &fields);
     }
 
@@ -360,12 +361,8 @@ impl<'a> Supervisor<'a> {
 
     fn tell(&mut self, tell: impl FnOnce(&mut dyn Host) -> io::Result<()>) {
         if let Err(error) = tell(self.host) {
-            let fields = [("error", Value::Text(error.to_string()))];
+            let fields = [("error", Value::text(error.to_string()))];
             self.shared.log.write(Event::NotifyFailed, "the service manager cannot be told", &fields);
         }
     }
-}
-
-fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
 }

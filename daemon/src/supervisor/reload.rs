@@ -24,7 +24,7 @@ impl Supervisor<'_> {
                 Ok(())
             }
             Err(failure) => {
-                let fields = [("error", Value::Text(failure.to_string()))];
+                let fields = [("error", Value::text(failure.to_string()))];
                 self.shared.log.write(Event::ReloadRefused, "the old configuration stays", &fields);
                 Err(Refused::new(RefusedKind::BadConfiguration, failure.message(), failure.hint()))
             }

@@ -1,9 +1,9 @@
 //! What clients ask of the running daemon, and when each gets its answer.
 
 use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::slot::{Slot, milliseconds};
+use super::slot::Slot;
 use super::{Supervisor, Wish};
 use crate::control::protocol::{Answer, Outcome, Refused, RefusedKind};
 use crate::control::status::{Status, WorkloadStatus};
@@ -167,7 +167,7 @@ impl Supervisor<'_> {
             service: NAME.to_owned(),
             state: self.state,
             pid: std::process::id(),
-            uptime_ms: milliseconds(self.begun.elapsed()).unsigned_abs(),
+            uptime_ms: milliseconds(self.begun.elapsed()),
             version: identity.version().to_owned(),
             build: identity.build().map(ToOwned::to_owned),
             workloads: self.slots.iter().map(workload_status).collect(),
@@ -176,15 +176,19 @@ impl Supervisor<'_> {
     }
 }
 
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn workload_status(slot: &Slot) -> WorkloadStatus {
     let state = slot.machine.state();
     let due = slot.machine.deadline().filter(|_| state == State::Backoff);
-    let until = |due: Instant| milliseconds(due.saturating_duration_since(Instant::now())).unsigned_abs();
+    let until = |due: Instant| milliseconds(due.saturating_duration_since(Instant::now()));
     WorkloadStatus {
         name: slot.workload.name().to_owned(),
         state,
         pid: slot.pid(),
-        uptime_ms: slot.uptime().map(|uptime| milliseconds(uptime).unsigned_abs()),
+        uptime_ms: slot.uptime().map(milliseconds),
         starts: slot.starts,
         short_runs: slot.machine.short_runs(),
         next_start_ms: due.map(until),

@@ -7,7 +7,7 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Message, text};
+use super::Message;
 use crate::capture::{self, Capture, CaptureOptions, Output};
 use crate::config::{Probe, Workload};
 use crate::launch::Launch;
@@ -134,14 +134,14 @@ impl Slot {
     }
 
     fn tell_state(&self, before: State, shared: &Shared, now: Instant) {
-        let mut fields = vec![("workload", text(self.workload.name()))];
+        let mut fields = vec![("workload", Value::text(self.workload.name()))];
         let (event, message) = match self.machine.state() {
             State::Backoff => {
                 let pause =
                     self.machine.deadline().map(|due| due.saturating_duration_since(now)).unwrap_or_default();
                 shared.metrics.workload_restarts_in(self.workload.name(), pause);
-                fields.push(("pause_ms", Value::Number(milliseconds(pause))));
-                fields.push(("short_runs", Value::Number(i64::from(self.machine.short_runs()))));
+                fields.push(("pause_ms", Value::number(pause.as_millis())));
+                fields.push(("short_runs", Value::number(self.machine.short_runs())));
                 (Event::WorkloadRestart, "workload will be started again")
             }
             State::Running => {
@@ -152,7 +152,7 @@ impl Slot {
                 (Event::WorkloadReady, "workload is ready")
             }
             State::Failed => {
-                fields.extend(self.last_end.clone().map(|end| ("last_end", Value::Text(end))));
+                fields.extend(self.last_end.clone().map(|end| ("last_end", Value::text(end))));
                 (Event::WorkloadFailed, "workload does not run, and will not be started again")
             }
             State::Stopped => (Event::WorkloadStopped, "workload is stopped"),
@@ -175,9 +175,9 @@ impl Slot {
             }
             Err(error) => {
                 let fields = [
-                    ("workload", text(self.workload.name())),
-                    ("command", Value::Text(self.workload.command().display().to_string())),
-                    ("error", Value::Text(error.to_string())),
+                    ("workload", Value::text(self.workload.name())),
+                    ("command", Value::text(self.workload.command().display().to_string())),
+                    ("error", Value::text(error.to_string())),
                 ];
                 shared.log.write(Event::WorkloadStartFailed, "workload cannot be started", &fields);
                 shared.metrics.workload_start_failed(self.workload.name());
@@ -192,7 +192,7 @@ impl Slot {
     fn begin(&mut self, mut run: Run, shared: &Shared) {
         self.watch = Watch::new(self.workload.memory(), self.workload.leaks(), run.started);
         let name = self.workload.name();
-        let fields = [("workload", text(name)), ("pid", Value::Number(i64::from(run.process.id())))];
+        let fields = [("workload", Value::text(name)), ("pid", Value::number(run.process.id()))];
         shared.log.write(Event::WorkloadStarted, "workload started", &fields);
         shared.metrics.workload_started(name, run.process.id());
         let (stdout, stderr) = run.process.take_output();
@@ -225,7 +225,7 @@ impl Slot {
         if run.process.ask_to_stop().is_err() {
             return self.kill("workload cannot be asked to stop: ended with its tree", shared);
         }
-        let fields = [("workload", text(self.workload.name())), ("pid", run.pid())];
+        let fields = [("workload", Value::text(self.workload.name())), ("pid", run.pid())];
         shared.log.write(Event::WorkloadStopAsked, "workload asked to stop", &fields);
     }
 
@@ -234,7 +234,7 @@ impl Slot {
         self.ending =
             self.ending.filter(|reason| *reason != ExitReason::Stopped).or(Some(ExitReason::Killed));
         run.process.kill_tree();
-        let fields = [("workload", text(self.workload.name())), ("pid", run.pid())];
+        let fields = [("workload", Value::text(self.workload.name())), ("pid", run.pid())];
         shared.log.write(Event::WorkloadKilled, message, &fields);
     }
 
@@ -248,11 +248,11 @@ impl Slot {
         self.captures.append(&mut run.captures);
         let status = run.process.reap();
         let mut fields = vec![
-            ("workload", text(self.workload.name())),
+            ("workload", Value::text(self.workload.name())),
             ("pid", run.pid()),
-            ("uptime_ms", Value::Number(milliseconds(run.started.elapsed()))),
+            ("uptime_ms", Value::number(run.started.elapsed().as_millis())),
         ];
-        fields.push(status.as_ref().map_or_else(|error| ("error", text(&error.to_string())), describe));
+        fields.push(status.as_ref().map_or_else(|error| ("error", Value::text(error.to_string())), describe));
         shared.log.write(Event::WorkloadExited, "workload ended", &fields);
         let by_itself = || match &status {
             Ok(status) if status.success() => ExitReason::Success,
@@ -270,9 +270,9 @@ impl Slot {
         let name = self.workload.name();
         let failed = |error: std::io::Error| {
             let fields = [
-                ("workload", text(name)),
-                ("stream", text(stream)),
-                ("error", Value::Text(error.to_string())),
+                ("workload", Value::text(name)),
+                ("stream", Value::text(stream)),
+                ("error", Value::text(error.to_string())),
             ];
             shared.log.write(Event::WorkloadOutputAbandoned, "output cannot be read", &fields);
         };
@@ -295,7 +295,7 @@ impl Slot {
 
     /// It must not run on, because of `why`.
     pub(super) fn unwell(&mut self, reason: ExitReason, why: &str, shared: &Shared) -> Input {
-        let fields = [("workload", text(self.workload.name())), ("reason", text(why))];
+        let fields = [("workload", Value::text(self.workload.name())), ("reason", Value::text(why))];
         shared.log.write(Event::WorkloadUnhealthy, "workload is not well", &fields);
         shared.metrics.workload_unready(self.workload.name());
         self.ending = Some(reason);
@@ -324,7 +324,7 @@ impl Slot {
 
 impl Run {
     fn pid(&self) -> Value {
-        Value::Number(i64::from(self.process.id()))
+        Value::number(self.process.id())
     }
 
     fn ask(&mut self, probe: &Probe, launch: &Launch, purpose: Purpose, shared: &Shared) {
@@ -339,13 +339,9 @@ impl Run {
     }
 }
 
-pub(super) fn milliseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
 fn describe(status: &ExitStatus) -> (&'static str, Value) {
     match status.code() {
-        Some(code) => ("exit_code", Value::Number(i64::from(code))),
-        None => ("ended_by", Value::Text(status.to_string())),
+        Some(code) => ("exit_code", Value::number(code)),
+        None => ("ended_by", Value::text(status.to_string())),
     }
 }

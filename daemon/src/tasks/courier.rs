@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::gate::Entry;
 use super::settings::QueueSettings;
-use super::{MOST_FIRST_SENT, Tasks, integer, number_of, text, trace};
+use super::{MOST_FIRST_SENT, Tasks, number_of, trace};
 use crate::capture::{self, CaptureOptions};
 use crate::http::{self, Error, IDEMPOTENCY_KEY};
 use crate::log::{Event, Value};
@@ -42,7 +42,7 @@ pub(super) fn start(tasks: &Arc<Tasks>, kind: Kind) {
     let own = Arc::clone(tasks);
     let thread = thread::Builder::new().name("courier".to_owned()).stack_size(STACK);
     if let Err(error) = thread.spawn(move || work(&own, kind)) {
-        let fields = [("error", Value::Text(error.to_string()))];
+        let fields = [("error", Value::text(error.to_string()))];
         tasks.log.write(Event::QueueUnavailable, "a courier of the queue cannot be started", &fields);
     }
 }
@@ -60,7 +60,7 @@ fn work(tasks: &Tasks, kind: Kind) {
             Some(Taken::Task(lease)) => attempt(tasks, &lease, entry),
             Some(Taken::Dead(death)) => tasks.bury(&death, None),
             Some(Taken::Unreadable { id, why }) => {
-                let fields = [("task_id", number_of(id)), ("error", Value::Text(why))];
+                let fields = [("task_id", number_of(id)), ("error", Value::text(why))];
                 tasks.log.write(Event::TaskUnreadable, "a task cannot be read now", &fields);
             }
         }
@@ -91,9 +91,9 @@ fn attempt(tasks: &Tasks, lease: &Lease, entry: Entry) {
     let duration = begun.elapsed();
     let mut fields = vec![
         ("task_id", number_of(lease.id)),
-        ("trace_id", text(&trace)),
-        ("attempt", integer(lease.attempt.into())),
-        ("duration_ms", integer(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))),
+        ("trace_id", Value::text(&trace)),
+        ("attempt", Value::number(lease.attempt)),
+        ("duration_ms", Value::number(duration.as_millis())),
     ];
     let is_slow = duration > tasks.slow;
     let count = |outcome| tasks.metrics.task_attempted(outcome, duration, is_slow, Some(&trace));
@@ -102,7 +102,7 @@ fn attempt(tasks: &Tasks, lease: &Lease, entry: Entry) {
             count(AttemptOutcome::Success);
             let first_sent = tasks.first_sent().remove(&lease.id).unwrap_or(begun);
             tasks.metrics.task_acknowledged(since_accepted(), first_sent.elapsed(), Some(&trace));
-            fields.extend(status.map(|status| ("status", integer(status.into()))));
+            fields.extend(status.map(|status| ("status", Value::number(status))));
             tasks.log.write(Event::TaskDone, "task done", &fields);
             if let Err(TaskError::NotWritten(error)) = tasks.queue.done(lease.id) {
                 tasks.not_written(&error);
@@ -123,8 +123,8 @@ fn attempt(tasks: &Tasks, lease: &Lease, entry: Entry) {
                 first_sent.entry(lease.id).or_insert(begun);
             }
             drop(first_sent);
-            fields.push(("pause_ms", integer(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX))));
-            fields.push(("error", text(error)));
+            fields.push(("pause_ms", Value::number(pause.as_millis())));
+            fields.push(("error", Value::text(error)));
             tasks.log.write(Event::TaskRetry, "task not done, to be tried again", &fields);
         }
         Ok(Retried::Dead(death)) => {
@@ -139,7 +139,7 @@ fn attempt(tasks: &Tasks, lease: &Lease, entry: Entry) {
         && tasks.gate.is_away(entry, *wish)
     {
         let message = "the collector does not take deliveries, they wait for it";
-        tasks.log.write(Event::CollectorAway, message, &[("error", text(error))]);
+        tasks.log.write(Event::CollectorAway, message, &[("error", Value::text(error))]);
     }
 }
 

@@ -70,7 +70,7 @@ impl Tasks {
         let (queue, recovery) = match opened {
             Ok(opened) => opened,
             Err(error) => {
-                let fields = [("error", Value::Text(error))];
+                let fields = [("error", Value::text(error))];
                 log.write(Event::QueueUnavailable, "the daemon goes on without its queue", &fields);
                 return None;
             }
@@ -98,16 +98,15 @@ impl Tasks {
     }
 
     fn tell_recovery(&self, recovery: &Recovery) {
-        let number = |count: usize| Value::Number(count as i64);
-        let fields = [("tasks", number(recovery.tasks)), ("dead", number(recovery.dead))];
+        let fields = [("tasks", Value::number(recovery.tasks)), ("dead", Value::number(recovery.dead))];
         self.log.write(Event::QueueOpened, "the queue is open", &fields);
         for damage in &recovery.damage {
             let mut fields = vec![
-                ("segment", Value::Text(damage.segment.clone())),
-                ("offset", integer(damage.offset)),
-                ("bytes", integer(damage.bytes)),
+                ("segment", Value::text(damage.segment.clone())),
+                ("offset", Value::number(damage.offset)),
+                ("bytes", Value::number(damage.bytes)),
             ];
-            fields.extend(damage.set_aside.clone().map(|name| ("set_aside", Value::Text(name))));
+            fields.extend(damage.set_aside.clone().map(|name| ("set_aside", Value::text(name))));
             let (event, message) = match damage.is_tail {
                 true => {
                     (Event::QueueTailCut, "the last push before a crash was never acknowledged and is gone")
@@ -140,11 +139,11 @@ impl Tasks {
         })?;
         let mut fields = vec![
             ("task_id", number_of(pushed.id)),
-            ("kind", text(name(kind))),
-            ("bytes", Value::Number(bytes as i64)),
-            ("peer", text(peer)),
+            ("kind", Value::text(name(kind))),
+            ("bytes", Value::number(bytes)),
+            ("peer", Value::text(peer)),
         ];
-        fields.extend(key.map(|key| ("trace_id", Value::Text(trace::id(&key)))));
+        fields.extend(key.map(|key| ("trace_id", Value::text(trace::id(&key)))));
         let message = if pushed.is_repeat { "the task is known already" } else { "task accepted" };
         self.log.write(Event::TaskAccepted, message, &fields);
         Ok((pushed.id, pushed.is_repeat))
@@ -208,7 +207,7 @@ impl Tasks {
         self.log.write(
             Event::TaskRefused,
             "a task was not taken",
-            &[("error", text(why)), ("peer", text(peer))],
+            &[("error", Value::text(why)), ("peer", Value::text(peer))],
         );
     }
 
@@ -275,7 +274,7 @@ impl Tasks {
                 }
             }
             count += 1;
-            self.log.write(event, message, &[("task_id", number_of(id)), ("peer", text(peer))]);
+            self.log.write(event, message, &[("task_id", number_of(id)), ("peer", Value::text(peer))]);
         }
         Ok(count)
     }
@@ -366,8 +365,8 @@ impl Tasks {
     fn bury(&self, death: &Death, trace: Option<String>) {
         self.metrics.task_ended(if death.is_expired { TaskEnd::Expired } else { TaskEnd::DeadLetter });
         self.first_sent().remove(&death.id);
-        let mut fields = vec![("task_id", number_of(death.id)), ("reason", text(&death.reason))];
-        fields.extend(trace.map(|trace| ("trace_id", Value::Text(trace))));
+        let mut fields = vec![("task_id", number_of(death.id)), ("reason", Value::text(&death.reason))];
+        fields.extend(trace.map(|trace| ("trace_id", Value::text(trace))));
         self.log.write(Event::TaskDead, "a task was given up and is a dead letter now", &fields);
         death.evicted.into_iter().for_each(|id| self.tell_dropped(id));
     }
@@ -379,7 +378,7 @@ impl Tasks {
     }
 
     fn not_written(&self, error: &std::io::Error) {
-        let fields = [("error", Value::Text(error.to_string()))];
+        let fields = [("error", Value::text(error.to_string()))];
         let message = "the queue cannot be written: what was done is done again after a crash";
         self.log.write(Event::QueueNotWritten, message, &fields);
     }
@@ -397,15 +396,7 @@ fn name(kind: Kind) -> &'static str {
     }
 }
 
-fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
-}
-
 /// A task's number, which is a text to whoever reads the log.
 fn number_of(task: u64) -> Value {
-    Value::Text(task.to_string())
-}
-
-fn integer(number: u64) -> Value {
-    Value::Number(i64::try_from(number).unwrap_or(i64::MAX))
+    Value::text(task.to_string())
 }

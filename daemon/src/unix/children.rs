@@ -108,7 +108,7 @@ pub(super) fn reap(entry: &Entry, waited_for: &[i32]) {
 fn open_nursery(log: &Log) -> Nursery {
     let subreaper = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     if let Err(error) = subreaper {
-        let fields = [("error", Value::Text(error.to_string()))];
+        let fields = [("error", Value::text(error.to_string()))];
         log.write(
             Event::SubreaperMissing,
             "orphans go to another process: they are found by their mark alone",

@@ -177,10 +177,10 @@ impl Process {
         };
         let (ended, left) = (count(&outcome.ended), outcome.left.len());
         let fields = [
-            ("workload", Value::Text(self.name.clone())),
-            ("pid", Value::Number(i64::from(self.id()))),
-            ("ended", Value::Number(ended as i64)),
-            ("left", Value::Number(left as i64)),
+            ("workload", Value::text(self.name.clone())),
+            ("pid", Value::number(self.id())),
+            ("ended", Value::number(ended)),
+            ("left", Value::number(left)),
         ];
         if left > 0 {
             self.log.write(Event::TreeLeft, "processes of a workload could not be ended", &fields);

@@ -31,9 +31,9 @@ pub(super) fn sweep(log: &Log) {
         // Without a mark of its own it descends from one that has it.
         let (instance, workload) = marks.get(pid).and_then(|mark| mark.split_once(':')).unwrap_or_default();
         let fields = [
-            ("pid", Value::Number(i64::from(*pid))),
-            ("workload", Value::Text(workload.to_owned())),
-            ("instance", Value::Text(instance.to_owned())),
+            ("pid", Value::number(*pid)),
+            ("workload", Value::text(workload)),
+            ("instance", Value::text(instance)),
         ];
         if outcome.left.contains(pid) {
             log.write(Event::StrayLeft, "a process of a daemon that was killed could not be ended", &fields);

@@ -72,7 +72,7 @@ pub(crate) fn absence() -> Option<Failure> {
 pub(crate) fn install_service(wanted: &Install) -> Result<String, Failure> {
     let done = try_install(wanted);
     if let Err(failure) = &done {
-        let error = Value::Text(failure.to_string());
+        let error = Value::text(failure.to_string());
         audit(Event::ServiceInstallRefused, "service not installed", &[("error", error)]);
     }
     done
@@ -82,7 +82,7 @@ pub(crate) fn install_service(wanted: &Install) -> Result<String, Failure> {
 fn audit(event: Event, message: &str, fields: &[(&str, Value)]) {
     let user = access::own_sid().unwrap_or_else(|error| error.to_string());
     let mut fields = fields.to_vec();
-    fields.push(("user", Value::Text(user)));
+    fields.push(("user", Value::text(user)));
     let _ = EventLog::open().and_then(|log| log.report(event, message, &fields));
 }
 
@@ -120,8 +120,8 @@ fn try_install(wanted: &Install) -> Result<String, Failure> {
         ));
     }
     let fields = [
-        ("command_line", Value::Text(definition.config.command_line.clone())),
-        ("account", Value::Text(definition.config.account.clone())),
+        ("command_line", Value::text(definition.config.command_line.clone())),
+        ("account", Value::text(definition.config.account.clone())),
     ];
     audit(Event::ServiceInstalled, "service installed", &fields);
     let start = match wanted.start {

@@ -54,31 +54,28 @@ fn refusal(unsupported: &[String]) -> io::Error {
 }
 
 fn tell_refused(launch: &Launch, why: &str) {
-    let fields = [("workload", text(&launch.name)), ("error", text(why))];
+    let fields = [("workload", Value::text(&launch.name)), ("error", Value::text(why))];
     launch.log.write(Event::PrivilegesRefused, "the workload was not started", &fields);
 }
 
 fn audit(launch: &Launch, process: &Suspended, held: &Held, unsupported: &[String]) {
-    let who = [("workload", text(&launch.name)), ("pid", Value::Number(i64::from(process.id)))];
+    let who = [("workload", Value::text(&launch.name)), ("pid", Value::number(process.id))];
     if !unsupported.is_empty() {
         let mut fields = who.to_vec();
-        fields.push(("unsupported", text(&unsupported.join("; "))));
+        fields.push(("unsupported", Value::text(unsupported.join("; "))));
         let message = "the workload runs without what the system lacks";
         launch.log.write(Event::PrivilegesUnsupported, message, &fields);
     }
-    let list =
-        |list: &[String]| text(if list.is_empty() { "none".to_owned() } else { list.join(",") }.as_str());
+    let list = |list: &[String]| {
+        Value::text(if list.is_empty() { "none".to_owned() } else { list.join(",") }.as_str())
+    };
     let mut fields = who.to_vec();
     fields.extend([
-        ("user", text(&held.user)),
+        ("user", Value::text(&held.user)),
         ("privileges", list(&held.privileges)),
         ("deny_only", list(&held.deny_only())),
         ("restricted_to", list(&held.restricting)),
-        ("integrity", text(&held.integrity_name())),
+        ("integrity", Value::text(held.integrity_name())),
     ]);
     launch.log.write(Event::PrivilegesApplied, "the workload runs with these privileges", &fields);
-}
-
-fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
 }

@@ -91,10 +91,10 @@ impl Process {
     /// Ctrl-C for every process in its console; one that has none is ended with its tree.
     pub(crate) fn ask_to_stop(&mut self) -> io::Result<()> {
         let (job, log) = (self.job.try_clone()?, self.log.clone());
-        let who = [("workload", Value::Text(self.name.clone())), ("pid", Value::Number(i64::from(self.id)))];
+        let who = [("workload", Value::text(self.name.clone())), ("pid", Value::number(self.id))];
         interrupt::ask(&self.process, self.id, move |error| {
             let [workload, pid] = who;
-            let fields = [workload, pid, ("error", Value::Text(error.to_string()))];
+            let fields = [workload, pid, ("error", Value::text(error.to_string()))];
             let message = "workload cannot be asked to stop: ended with its tree";
             log.write(Event::WorkloadKilled, message, &fields);
             // The last thing: the daemon may end with its workloads.

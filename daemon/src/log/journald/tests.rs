@@ -48,10 +48,10 @@ fn a_record_arrives_whatever_is_in_it() {
     let mut sink = JournalSink::new(&path).expect("a sink");
     let message = "a\nPRIORITY=0\n\0\u{1b}\u{85}=\u{1f600}";
     let fields = [
-        ("workload", Value::Text("web".to_owned())),
+        ("workload", Value::text("web")),
         ("exit_code", Value::Number(-1)),
-        ("a b\n=ü", Value::Text("\n".to_owned())),
-        (&*"n".repeat(99), Value::Text(String::new())),
+        ("a b\n=ü", Value::text("\n")),
+        (&*"n".repeat(99), Value::text("")),
     ];
     sink.offer(&record(message, &fields)).expect("sent");
     let mut buffer = [0; 4096];
@@ -127,7 +127,7 @@ fn the_real_journald_gives_every_field_back() {
     let mut sink = JournalSink::new(&journal.socket()).expect("a sink");
     let large = "x".repeat(1 << 20);
     let hostile = "a\nPRIORITY=0\u{1b}[2J\u{202e}b";
-    let fields = [("workload", Value::Text("web".to_owned())), ("exit_code", Value::Number(7))];
+    let fields = [("workload", Value::text("web")), ("exit_code", Value::Number(7))];
     for message in ["plain", hostile, &*large] {
         sink.write(&record(message, &fields)).expect("sent");
     }

@@ -150,9 +150,9 @@ mod tests {
     #[test]
     fn a_message_is_as_rfc_5424_wants_it() {
         let fields = [
-            ("stream", Value::Text("a\"b]c\\d\ne\u{1b}ä".to_owned())),
+            ("stream", Value::text("a\"b]c\\d\ne\u{1b}ä")),
             ("a=b ü", Value::Number(-3)),
-            ("workload", Value::Text("web".to_owned())),
+            ("workload", Value::text("web")),
         ];
         let expected = "<30>1 1970-01-01T00:00:00.000Z host sea_worthyd 7 workload-output [seaworthyd@32473 \
             event=\"workload-output\" event_id=\"206\" build=\"b1\" workload=\"web\" \
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn nothing_is_longer_than_receivers_take() {
         let large = "ä\n]".repeat(10_000);
-        let fields: Vec<_> = (0..50).map(|_| ("name", Value::Text(large.clone()))).collect();
+        let fields: Vec<_> = (0..50).map(|_| ("name", Value::text(large.clone()))).collect();
         let message = message(Event::WorkloadOutput, &large, &fields);
         assert!((7900..=LONGEST_MESSAGE).contains(&message.len()), "{}", message.len());
         assert!(message.contains("\"] ä\\u000a"), "the message has its room: {message}");

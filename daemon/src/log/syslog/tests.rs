@@ -127,10 +127,7 @@ fn rsyslog_reads_every_part_back_over_each_transport() {
     let rsyslog = Rsyslog::start();
     for (index, address) in rsyslog.addresses().iter().enumerate() {
         let log = log_to(address, rsyslog.folder.path());
-        let fields = [
-            ("error", Value::Text("q\"b]s\\n\n\u{1b}ä".to_owned())),
-            ("workload", Value::Text("web".to_owned())),
-        ];
+        let fields = [("error", Value::text("q\"b]s\\n\n\u{1b}ä")), ("workload", Value::text("web"))];
         log.write(Event::WorkloadOutput, "hostile \n<0>1 \u{1b}[2J ä \u{202e}", &fields);
         log.write(Event::WorkloadStartFailed, &"x".repeat(20_000), &[]);
         log.finish(Event::Stopped, "stopped", &[]);

@@ -87,7 +87,7 @@ impl Pusher {
         match thread.spawn(run) {
             Ok(_) => Some(Running { config: None, orders, end }),
             Err(error) => {
-                let fields = [("error", Value::Text(error.to_string()))];
+                let fields = [("error", Value::text(error.to_string()))];
                 self.exporter.tell(Event::OtlpExportFailed, "metrics cannot be sent", &fields);
                 None
             }
@@ -186,13 +186,13 @@ impl Sending {
         let outcome = if is_whole { ExportOutcome::Success } else { ExportOutcome::Partial };
         self.exporter.metrics().otlp_exported(outcome);
         if self.failed > 0 {
-            let fields = [("failed", number(self.failed))];
+            let fields = [("failed", Value::number(self.failed))];
             self.exporter.tell(Event::OtlpExportRecovered, "metrics reach their collector again", &fields);
             self.failed = 0;
         }
         let was_partial = std::mem::replace(&mut self.is_partial, rejection.is_some());
         if let (false, Some(Rejection { points, words })) = (was_partial, rejection) {
-            let fields = [("rejected", number(points)), ("error", Value::Text(words))];
+            let fields = [("rejected", Value::number(points)), ("error", Value::text(words))];
             let message = "the collector does not take the metrics as they are";
             self.exporter.tell(Event::OtlpPointsRejected, message, &fields);
         }
@@ -201,15 +201,11 @@ impl Sending {
     fn missed(&mut self, error: &Error) {
         self.exporter.metrics().otlp_exported(ExportOutcome::Failure);
         if self.failed == 0 {
-            let fields = [("error", Value::Text(error.to_string()))];
+            let fields = [("error", Value::text(error.to_string()))];
             self.exporter.tell(Event::OtlpExportFailed, "metrics do not reach their collector", &fields);
         }
         self.failed += 1;
     }
-}
-
-fn number(number: u64) -> Value {
-    Value::Number(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 /// What a collector did not take of an export, or says about it.

@@ -129,18 +129,18 @@ fn refusal(unsupported: &[String]) -> io::Error {
 }
 
 fn refused(launch: &Launch, why: &str) {
-    let fields = [("workload", text(&launch.name)), ("error", text(why))];
+    let fields = [("workload", Value::text(&launch.name)), ("error", Value::text(why))];
     launch.log.write(Event::PrivilegesRefused, "the workload was not started", &fields);
 }
 
 fn audit(launch: &Launch, child: &Child, plan: &Plan, unsupported: &[String]) {
     let privileges = &launch.privileges;
-    let (workload, pid) = (text(&launch.name), Value::Number(i64::from(child.id())));
+    let (workload, pid) = (Value::text(&launch.name), Value::number(child.id()));
     if !unsupported.is_empty() {
         let fields = [
             ("workload", workload.clone()),
             ("pid", pid.clone()),
-            ("unsupported", text(&unsupported.join("; "))),
+            ("unsupported", Value::text(unsupported.join("; "))),
         ];
         launch.log.write(
             Event::PrivilegesUnsupported,
@@ -154,7 +154,7 @@ fn audit(launch: &Launch, child: &Child, plan: &Plan, unsupported: &[String]) {
     let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
     let lacks = |what: &str| unsupported.iter().any(|why| why.starts_with(what));
     let says = |what: &str, asked: bool| {
-        text(if !asked {
+        Value::text(if !asked {
             "off"
         } else if lacks(what) {
             "unsupported"
@@ -169,19 +169,15 @@ fn audit(launch: &Launch, child: &Child, plan: &Plan, unsupported: &[String]) {
     let fields = [
         ("workload", workload),
         ("pid", pid),
-        ("user", text(&plan.user().map_or_else(|| "unchanged".to_owned(), |id| id.to_string()))),
-        ("group", text(&plan.group().map_or_else(|| "unchanged".to_owned(), |id| id.to_string()))),
-        ("capabilities", text(&kept)),
-        ("no_new_privileges", text(if privileges.no_new_privileges { "on" } else { "off" })),
+        ("user", Value::text(plan.user().map_or_else(|| "unchanged".to_owned(), |id| id.to_string()))),
+        ("group", Value::text(plan.group().map_or_else(|| "unchanged".to_owned(), |id| id.to_string()))),
+        ("capabilities", Value::text(&kept)),
+        ("no_new_privileges", Value::text(if privileges.no_new_privileges { "on" } else { "off" })),
         ("landlock", says("landlock", privileges.landlock.is_some())),
         ("seccomp", says("seccomp", privileges.seccomp.is_some())),
         ("namespaces", says("namespaces", !privileges.namespaces.is_empty())),
     ];
     launch.log.write(Event::PrivilegesApplied, "the workload runs with these privileges", &fields);
-}
-
-fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
 }
 
 #[cfg(test)]
