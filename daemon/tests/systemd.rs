@@ -90,6 +90,28 @@ impl Machine {
         self.records().iter().filter(|record| record["SEAWORTHYD_EVENT"] == event).count()
     }
 
+    /// The worker's process number.
+    fn worker(&self) -> String {
+        let records = self.records();
+        let starting = records.iter().rfind(|record| record["SEAWORTHYD_EVENT"] == "starting");
+        starting.expect("a start")["SEAWORTHYD_PID"].as_str().expect("a process number").to_owned()
+    }
+
+    /// The sizes of the crashes' dumps, which nobody but the unit's user may read.
+    fn dumps(&self) -> Vec<u64> {
+        let records = self.records();
+        let saved = records.iter().filter(|record| record["SEAWORTHYD_EVENT"] == "crash-saved");
+        let dump = |record: &Value| {
+            let path = record["SEAWORTHYD_DUMP"].as_str().unwrap_or_else(|| panic!("no dump: {record}"));
+            let about = self.shell(&format!("stat -c '%a %s' {path}; head -c 4 {path}"));
+            let (about, magic) = about.split_once('\n').expect("two lines");
+            let (mode, size) = about.split_once(' ').expect("two words");
+            assert_eq!((mode, magic), ("600", "MDMP"));
+            size.parse().expect("a number")
+        };
+        saved.map(dump).collect()
+    }
+
     /// How many processes have such a command line; words are separated, and the last one followed, by a space.
     fn processes(&self, pattern: &str) -> usize {
         let lines = "for one in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$one; echo; done 2>/dev/null";
@@ -172,13 +194,19 @@ fn the_unit_lives_under_systemd() {
     });
 
     // A worker that stands still is the guardian's to restart: systemd does not notice.
-    let records = machine.records();
-    let starting = records.iter().rfind(|record| record["SEAWORTHYD_EVENT"] == "starting").expect("a start");
-    let worker = starting["SEAWORTHYD_PID"].as_str().expect("a process number");
+    let worker = machine.worker();
     machine.shell(&format!("kill -STOP {worker}"));
     machine.until("the guardian has restarted it", || machine.count("worker-crashed") == 1);
     machine.until("it is ready", || machine.shell("seaworthyd status || true").contains("running"));
     assert_eq!(machine.show("NRestarts"), "1");
+    assert_eq!(machine.dumps().len(), 1, "of the one that stood still, before its end");
+
+    // One that crashes leaves a dump, too, in spite of all that the unit takes away.
+    let worker = machine.worker();
+    machine.shell(&format!("kill -SEGV {worker}"));
+    machine.until("its successor tells", || machine.count("crash-saved") == 2);
+    machine.until("it is ready", || machine.shell("seaworthyd status || true").contains("running"));
+    assert_eq!((machine.show("NRestarts"), machine.dumps().len()), ("1".into(), 2));
 
     // A stop ends what does not heed it, sessions of their own included, and is a success.
     machine.shell("systemctl stop seaworthyd");
