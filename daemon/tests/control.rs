@@ -1,6 +1,7 @@
 //! Clients of the running daemon on Linux: each command, each refusal, many at once, and hostile bytes.
 #![cfg(unix)]
 
+mod schema;
 mod support;
 
 use std::io::{Read, Write};
@@ -313,9 +314,6 @@ fn the_socket_is_for_its_owner() {
 
 #[test]
 fn every_status_follows_the_published_schema() {
-    let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema/seaworthyd-status.json"));
-    let schema: Value = serde_json::from_slice(&text.expect("the schema")).expect("JSON");
-    let validator = jsonschema::draft202012::new(&schema).expect("a schema");
     let folder = folder();
     let crashing = workload("crashes", "exit 3") + &workload("once", "exit 1") + "restart = \"never\"\n";
     let queue = format!("[queue]\ndirectory = {:?}\n", folder.path().join("queue"));
@@ -323,8 +321,7 @@ fn every_status_follows_the_published_schema() {
     daemon.wait_for("workload-failed");
     while daemon.wait_for("workload-restart")["fields"]["short_runs"] != 4 {}
     let status = status(folder.path());
-    let errors: Vec<_> = validator.iter_errors(&status).map(|error| error.to_string()).collect();
-    assert!(errors.is_empty(), "{errors:?} in {status}");
+    schema::assert_valid("seaworthyd-status.json", &status);
     let states: Vec<_> = (0..3).map(|index| &status["workloads"][index]["state"]).collect();
     assert_eq!(states, ["running", "backoff", "failed"]);
     let text = ask(folder.path(), "status").0;

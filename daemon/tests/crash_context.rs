@@ -2,6 +2,7 @@
 //! programs has no ptrace(2).
 #![cfg(target_os = "linux")]
 
+mod schema;
 mod support;
 
 use std::fs;
@@ -26,6 +27,7 @@ fn a_crash_leaves_its_context_and_a_dump_or_the_reason_why_not() {
         let fields = daemon.wait_for("crash-saved")["fields"].clone();
         let context = fs::read_to_string(fields["context"].as_str().expect("a path")).expect("a context");
         let context: Value = serde_json::from_str(&context).expect("JSON");
+        schema::assert_valid("seaworthyd-crash.json", &context);
         assert_eq!((&context["crash"]["name"], &context["crash"]["code"]), (&name.into(), &0.into()));
         assert_eq!(context["crash"]["thread"], worker.as_raw_pid(), "the main thread takes what is sent");
         assert_eq!(context["program"]["version"], env!("CARGO_PKG_VERSION"));

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "the tests start other people's tools")]
 
 mod fault;
+mod schema;
 mod support;
 
 use std::collections::BTreeSet;
@@ -49,8 +50,15 @@ fn worker(daemon: &mut Daemon) -> i64 {
 /// What the next worker tells, and the context that it names.
 fn saved(daemon: &mut Daemon) -> (Value, Value) {
     let fields = daemon.wait_for("crash-saved")["fields"].clone();
-    let context = fs::read_to_string(fields["context"].as_str().expect("a path")).expect("a context");
-    (fields, serde_json::from_str(&context).expect("JSON"))
+    let context = context(&fields);
+    (fields, context)
+}
+
+fn context(saved: &Value) -> Value {
+    let text = fs::read(saved["context"].as_str().expect("a path")).expect("a context");
+    let context = serde_json::from_slice(&text).expect("JSON");
+    schema::assert_valid("seaworthyd-crash.json", &context);
+    context
 }
 
 fn read(fields: &Value) -> MmapMinidump {
@@ -207,8 +215,7 @@ fn a_panic_of_any_thread_ends_the_worker_and_says_where() {
         }
     };
     let fields = serde_json::from_str::<Value>(&told).expect("JSON")["fields"].clone();
-    let context = fs::read_to_string(fields["context"].as_str().expect("a path")).expect("a context");
-    let context: Value = serde_json::from_str(&context).expect("JSON");
+    let context = context(&fields);
     assert_eq!(context["panic"]["message"], "panic in a function that cannot unwind");
     let place = context["panic"]["place"].as_str().expect("text");
     assert!(place.contains("panicking.rs:"), "{place}");

@@ -5,6 +5,7 @@
 
 #[path = "windows/crashes.rs"]
 mod crashes;
+mod schema;
 mod wine;
 
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! The context of a crash: what is known without the dump, as JSON beside it.
+//! The context of a crash: what is known without the dump, as JSON beside it, whose schema is
+//! `docs/schema/seaworthyd-crash.json`.
 
 use std::time::SystemTime;
 

@@ -8,6 +8,7 @@ use minidump::{
 };
 use serde_json::Value;
 
+use super::schema;
 use super::wine::{Wine, built, text};
 
 /// The program without debugging information, as it is released: Wine's own reader of that falls over what Rust writes.
@@ -71,6 +72,7 @@ impl<'a> Daemon<'a> {
         let fields = self.wait_for("crash-saved")["fields"].clone();
         assert_eq!(fields.get("error"), None, "{fields}");
         let context = serde_json::from_slice(&self.file(&fields["context"])).expect("JSON");
+        schema::assert_valid("seaworthyd-crash.json", &context);
         let dump = self.file(&fields["dump"]);
         assert_eq!(dump.len() as u64, fields["bytes"].as_u64().expect("a number"));
         (fields, context, Minidump::read(dump).expect("a dump that can be read"))
