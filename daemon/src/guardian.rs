@@ -5,6 +5,8 @@
 //! for each state and each sign of life comes out. When the guardian ends, however, the worker reads the end of its input
 //! and stops everything, so that no workload is left without a supervisor.
 
+mod word;
+
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -14,13 +16,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
-use crate::crashes::{
-    self, Context, Crash, Crashes, DUMP_PATIENCE, Dump, Folder, Panic, Place, Request, Saved,
-};
+use crate::crashes::{self, Context, Crash, Crashes, DUMP_PATIENCE, Dump, Panic, Place, Request, Saved};
 use crate::failure::{Cause, Failure};
 use crate::identity::Identity;
 use crate::os;
 use crate::state::{Control, State};
+
+pub(crate) use word::Word;
+use word::json;
 
 /// How often the worker gives a sign of life, unless the host wants it more often.
 const PULSE: Duration = Duration::from_secs(5);
@@ -59,62 +62,6 @@ pub(crate) enum Notice {
     Said { worker: u32, word: Word },
     /// It has closed its output: it has ended, or is about to.
     Silent { worker: u32 },
-}
-
-/// What a worker says of itself, each a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Word {
-    Alive,
-    Reloading,
-    State(State, Duration),
-    /// Why it ends, in the words that stand on standard error too.
-    Failed(String),
-    /// Where crashes are kept, if anywhere.
-    Crashes(Option<Folder>),
-    Panicked(Panic),
-    Crashed(Crash),
-}
-
-impl Word {
-    /// The line without its end.
-    pub(crate) fn line(&self) -> String {
-        match self {
-            Self::Alive => "alive".to_owned(),
-            Self::Reloading => "reloading".to_owned(),
-            Self::State(state, patience) => format!("state {} {}", state.name(), patience.as_millis()),
-            Self::Failed(words) => format!("failed {}", json(words)),
-            Self::Crashes(folder) => format!("crashes {}", json(folder)),
-            Self::Panicked(panic) => format!("panicked {}", json(panic)),
-            Self::Crashed(crash) => {
-                String::from_utf8_lossy(crash.line(&mut [0; crashes::LONGEST_LINE])).trim().to_owned()
-            }
-        }
-    }
-
-    /// From a line without its end.
-    pub(crate) fn parse(line: &str) -> Option<Self> {
-        match line.split_once(' ') {
-            Some(("failed", words)) => return serde_json::from_str(words).ok().map(Self::Failed),
-            Some(("crashes", words)) => return serde_json::from_str(words).ok().map(Self::Crashes),
-            Some(("panicked", words)) => return serde_json::from_str(words).ok().map(Self::Panicked),
-            Some(("crashed", words)) => return Crash::parse(words).map(Self::Crashed),
-            _ => {}
-        }
-        let words: Vec<_> = line.split(' ').collect();
-        match words.as_slice() {
-            ["alive"] => Some(Self::Alive),
-            ["reloading"] => Some(Self::Reloading),
-            ["state", name, patience] => {
-                let state = State::ALL.into_iter().find(|state| state.name() == *name)?;
-                Some(Self::State(state, Duration::from_millis(patience.parse().ok()?)))
-            }
-            _ => None,
-        }
-    }
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("texts, numbers and paths that were configured always serialise")
 }
 
 /// The word that makes the worker open its log again; controls go by their own names.
@@ -409,38 +356,4 @@ fn end(child: &mut Child) -> io::Result<std::process::ExitStatus> {
     }
     child.kill()?;
     child.wait()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_survive_the_pipe() {
-        let states = State::ALL.map(|state| Word::State(state, Duration::from_millis(1500)));
-        for word in states.into_iter().chain([
-            Word::Alive,
-            Word::Reloading,
-            Word::Failed("it's \"x\" in C:\\né\n  next: y".to_owned()),
-            Word::Crashes(None),
-            Word::Crashes(Some(Folder { directory: "/a b".into(), keep: 5, max_bytes: 1 << 30 })),
-            Word::Panicked(Panic { message: "\n".to_owned(), place: "a.rs:1:2".to_owned(), thread: None }),
-            Word::Crashed(Crash { code: -6, address: u64::MAX, ..Crash::default() }),
-        ]) {
-            assert_eq!(Word::parse(&word.line()), Some(word));
-        }
-        for line in [
-            "",
-            "state",
-            "state running",
-            "state dancing 1",
-            "state running -1",
-            "alive alive",
-            "crashed 1 2 3",
-            "crashed 1 2 3 4 5 6 7",
-            "crashes 1",
-        ] {
-            assert_eq!(Word::parse(line), None, "{line}");
-        }
-    }
 }
