@@ -13,9 +13,10 @@ use super::log::{Active, Log, Segment, segment_name};
 use super::record::{Batch, Record, Seal};
 use super::scan::{HEADER, Header, Scan, scan};
 
+/// A task whose id is further than this from those before its segment is damage, or forged: believed, it could leave no id
+/// for others.
+pub(super) const FARTHEST_ID: u64 = 1 << 40;
 /// The file that holds the salt once more: a segment whose header is damaged is still readable.
-/// A task whose id is further than this from the last one is damage, or forged: believed, it could leave no id for others.
-const FARTHEST_ID: u64 = 1 << 40;
 const SALT: &str = "salt";
 /// All that is set aside together. Bytes.
 const MOST_SET_ASIDE: u64 = 64 << 20;
@@ -176,7 +177,9 @@ impl Reading<'_> {
         if is_empty && is_whole && self.log.disk.remove(&segment_name(number)).is_ok() {
             return Ok(());
         }
-        let is_open = is_last && is_whole && header.is_some();
+        // The next ids must be near enough to what its header says; else a new segment, whose header says them, takes them.
+        let is_near = header.is_some_and(|header| self.next_id - header.next_id < FARTHEST_ID / 2);
+        let is_open = is_last && is_whole && is_near;
         let bytes = if is_open { found.end } else { length };
         self.log.segments.push_back(Segment { number, bytes, live: 0 });
         if is_open && bytes < u64::from(self.limits.segment_bytes) {

@@ -8,6 +8,7 @@ use super::{Random, at, drain, open, small, task};
 use crate::queue::Now;
 use crate::queue::disk::Disk;
 use crate::queue::record::{Batch, IDS_END, Record, Seal};
+use crate::queue::recovery::FARTHEST_ID;
 use crate::queue::scan::Header;
 
 const FIRST: &str = "0000000001.segment";
@@ -174,18 +175,44 @@ fn a_task_that_rots_while_the_queue_is_open_is_dead_and_named() {
     assert_eq!(queue.dead(0, usize::MAX)[0].id, first);
 }
 
+/// The segment, with one more record behind its last.
+fn with_record(files: &[(String, Vec<u8>)], end: usize, record: Record<'_>) -> Simulated {
+    let mut bytes = segment(files).clone();
+    let header = Header::parse(&bytes, 1).expect("a header");
+    let seal = Seal { salt: header.salt, segment: 1 };
+    bytes.extend(Batch::of(record).sealed(seal, u32::try_from(end).expect("small")));
+    with_segment(files, &bytes)
+}
+
 /// Whoever can write to the folder can forge checksums, too; so can a bit that flipped before they were made.
 #[test]
 fn a_forged_id_leaves_ids_for_others() {
     let now = at(Instant::now(), 0);
     let (files, ends) = written(&[b"one"], now);
-    let mut bytes = segment(&files).clone();
-    let header = Header::parse(&bytes, 1).expect("a header");
-    let seal = Seal { salt: header.salt, segment: 1 };
-    let forged = Batch::of(Record::Gone { id: IDS_END - 1 }).sealed(seal, ends[0] as u32).to_vec();
-    bytes.extend(&forged);
-    let shared: Arc<dyn Disk> = Arc::new(with_segment(&files, &bytes));
+    let shared: Arc<dyn Disk> = Arc::new(with_record(&files, ends[0], Record::Gone { id: IDS_END - 1 }));
     let (queue, recovery) = open(&shared, &small(), now);
     assert_eq!((recovery.tasks, recovery.damaged_places), (1, 1), "{recovery:?}");
     assert_eq!(queue.push_at(&task(None, None, b"two"), now).expect("an id").id, 2);
+}
+
+/// What may still be believed is not what makes the next ids incredible.
+#[test]
+fn a_task_behind_the_farthest_id_stays() {
+    let now = at(Instant::now(), 0);
+    let (files, ends) = written(&[b"one"], now);
+    // The first id is 1, and so is the header's.
+    for id in [FARTHEST_ID - 1, FARTHEST_ID] {
+        let disk = with_record(&files, ends[0], Record::Gone { id });
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let (queue, recovery) = open(&shared, &small(), now);
+        assert_eq!((recovery.tasks, recovery.damaged_places), (1, 0), "{recovery:?}");
+        for next in 1..=3 {
+            assert_eq!(queue.push_at(&task(None, None, b"two"), now).expect("an id").id, id + next);
+        }
+        drop(queue);
+        let shared: Arc<dyn Disk> = Arc::new(disk.restart(Ending::Kill));
+        let (queue, recovery) = open(&shared, &small(), now);
+        assert_eq!((recovery.tasks, recovery.damaged_places), (4, 0), "{recovery:?}");
+        assert_eq!(queue.push_at(&task(None, None, b"three"), now).expect("an id").id, id + 4);
+    }
 }
