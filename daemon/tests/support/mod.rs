@@ -48,7 +48,11 @@ impl Daemon {
     }
 
     pub fn next(&mut self) -> Option<Value> {
-        let line = self.line()?;
+        let mut line = self.line()?;
+        // An emulator tells that its program crashed, in the same place.
+        while line.starts_with("qemu: uncaught target signal ") && !runner().is_empty() {
+            line = self.line()?;
+        }
         Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}")))
     }
 
