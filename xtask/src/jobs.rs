@@ -94,14 +94,24 @@ const JOBS: &[Job] = &[
 ];
 
 /// Not part of `cargo xtask ci`, for they take too long for every change.
-const MORE_JOBS: &[Job] = &[Job {
-    name: "emulated",
-    help: "the daemon's suite on an emulated aarch64 (as root)",
-    command: &["ci/emulated"],
-    environment: &[],
-    minutes: 60,
-    mend: None,
-}];
+const MORE_JOBS: &[Job] = &[
+    Job {
+        name: "emulated",
+        help: "the daemon's suite in qemu's user emulation of aarch64 (as root)",
+        command: &["ci/emulated"],
+        environment: &[],
+        minutes: 60,
+        mend: None,
+    },
+    Job {
+        name: "machine",
+        help: "the same on an emulated aarch64 machine with Debian's own kernel (as root)",
+        command: &["ci/machine"],
+        environment: &[],
+        minutes: 120,
+        mend: None,
+    },
+];
 
 /// One row of a CI system's matrix.
 #[derive(Serialize)]

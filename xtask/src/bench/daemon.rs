@@ -380,7 +380,7 @@ fn shown(measured: &Measured) -> String {
     let mut bars = vec![
         (ours.restart.median() < milliseconds, format!("restart under {milliseconds} ms")),
         (ours.storm <= starts, format!("at most {starts} starts in a crash loop's first 10 s")),
-        (ours.memory.together <= kib, format!("at most {kib} KiB resident, guardian and worker together")),
+        (ours.memory.apart <= kib, format!("at most {kib} KiB resident, guardian and worker added up")),
         (ours.start.median() < ready, format!("its workload runs within {ready} ms")),
     ];
     if let Some(runit) = contenders.iter().find(|contender| contender.name.starts_with("runit")) {
