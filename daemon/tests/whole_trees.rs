@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{PoisonError, RwLock};
 
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
@@ -133,10 +134,15 @@ fn is_alive(process: i32) -> bool {
     !stat.is_empty() && !state.starts_with(['Z', 'X'])
 }
 
+/// Whoever starts a workload first ends what dead daemons' workloads have left on this machine: the test that leaves something
+/// on purpose must be alone.
+static SWEEPING: RwLock<()> = RwLock::new(());
+
 const FLEEING: &str = "tell()\nflee(rest)\nif os.fork() == 0:\n    os.setsid()\n    rest()\n";
 
 #[test]
 fn a_stop_ends_what_has_fled_and_ignores_it() {
+    let _beside = SWEEPING.read().unwrap_or_else(PoisonError::into_inner);
     let folder = folder();
     let config = format!("stop_seconds = 1\n{}", workload("flees", &format!("{FLEEING}rest()\n")));
     let mut daemon = Daemon::run(folder.path(), &config);
@@ -152,6 +158,7 @@ fn a_stop_ends_what_has_fled_and_ignores_it() {
 
 #[test]
 fn a_graceful_stop_reaches_those_outside_the_group() {
+    let _beside = SWEEPING.read().unwrap_or_else(PoisonError::into_inner);
     let folder = folder();
     let polite = "def polite():\n    signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b'asked\\n'), os._exit(0)))\n    \
                   tell()\n    time.sleep(1000)\n\
@@ -165,6 +172,7 @@ fn a_graceful_stop_reaches_those_outside_the_group() {
 
 #[test]
 fn a_crash_ends_what_has_fled_before_the_next_start() {
+    let _beside = SWEEPING.read().unwrap_or_else(PoisonError::into_inner);
     let folder = folder();
     let bystander = workload("bystander", "flee(rest)\nrest()\n");
     let crashing =
@@ -186,6 +194,7 @@ fn a_crash_ends_what_has_fled_before_the_next_start() {
 
 #[test]
 fn a_wiped_environment_does_not_hide() {
+    let _beside = SWEEPING.read().unwrap_or_else(PoisonError::into_inner);
     let folder = folder();
     // Without its mark, in a session of its own, and with its parents gone.
     let script = "flee(lambda: os.execve(sys.executable, ['x', '-c', \"import os, time; os.write(1, b'%d\\\\n' % os.getpid()); \
@@ -207,6 +216,7 @@ fn a_wiped_environment_does_not_hide() {
 /// As the systemd unit runs it: a user of its own, no capability at all, and none to be had.
 #[test]
 fn a_daemon_without_privileges_does_the_same() {
+    let _beside = SWEEPING.read().unwrap_or_else(PoisonError::into_inner);
     let folder = folder();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("ours");
     let program = folder.path().join("seaworthyd");
@@ -234,6 +244,7 @@ fn a_daemon_without_privileges_does_the_same() {
 
 #[test]
 fn a_fork_storm_ends() {
+    let _beside = SWEEPING.read().unwrap_or_else(PoisonError::into_inner);
     let folder = folder();
     // Each process starts a successor in a new session and ends; many lines of them run at once. An emulated daemon looks
     // through `/proc` more slowly than the workloads, which are not emulated, fork.
@@ -268,6 +279,7 @@ fn alive_with(text: &str) -> Vec<i32> {
 
 #[test]
 fn a_killed_daemon_leaves_nothing_once_it_is_started_again() {
+    let _alone = SWEEPING.write().unwrap_or_else(PoisonError::into_inner);
     let folder = folder();
     let name = format!("left-{}", std::process::id());
     let config = workload(&name, &format!("{FLEEING}rest()\n"));
@@ -309,6 +321,7 @@ fn a_killed_daemon_leaves_nothing_once_it_is_started_again() {
 
 #[test]
 fn dead_orphans_do_not_pile_up() {
+    let _beside = SWEEPING.read().unwrap_or_else(PoisonError::into_inner);
     let folder = folder();
     let script = "for _ in range(50):\n    flee(lambda: None)\ntell()\ntime.sleep(1000)\n";
     let mut daemon = Daemon::run(folder.path(), &workload("sheds", script));

@@ -4,7 +4,10 @@
 //! Children are forked by one thread, which lives as long as the daemon: the death signal that each child asks for comes
 //! when the *thread* that forked it ends (PR_SET_PDEATHSIG(2const)). The kernel gives orphans to the first thread, so the
 //! first thread's children are orphans and nothing else, and whether there are any is one system call.
-#![expect(unsafe_code, reason = "waiting for the children of one thread has no safe interface")]
+#![expect(
+    unsafe_code,
+    reason = "waiting for the children of one thread has no safe interface, nor has the group 0"
+)]
 
 use std::io;
 use std::process::{Child, Command};
@@ -93,9 +96,15 @@ pub(super) fn reap_orphans() {
     }
 }
 
+/// This process' group: 0 where the kernel's own first process started it without a session, which rustix takes for impossible.
+pub(super) fn own_group() -> i32 {
+    // SAFETY: it takes nothing, touches no memory, and always succeeds (getpgrp(2)).
+    unsafe { libc::getpgrp() }
+}
+
 /// Takes the status of `entry` if it is a dead orphan.
 pub(super) fn reap(entry: &Entry, waited_for: &[i32]) {
-    let (me, group) = (rustix::process::getpid().as_raw_pid(), rustix::process::getpgrp().as_raw_pid());
+    let (me, group) = (rustix::process::getpid().as_raw_pid(), own_group());
     let is_orphan = entry.parent == me && entry.group != group && !waited_for.contains(&entry.pid);
     if is_orphan
         && !entry.is_alive()

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-use super::marker;
 use super::procfs::{self, Entry};
+use super::{children, marker};
 
 /// For how long processes that fork faster than they are found are hunted.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -144,7 +144,7 @@ pub(super) fn is_of_workload(
         // It has wiped its environment, or hides it; when no other workload runs it can be of no other. What is in the
         // daemon's own group was started by another part of the program.
         None => {
-            let own_group = rustix::process::getpgrp().as_raw_pid();
+            let own_group = children::own_group();
             is_subreaper && entry.group != own_group && waited_for.iter().all(|pid| *pid == root)
         }
     }
