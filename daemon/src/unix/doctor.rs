@@ -146,8 +146,9 @@ mod tests {
         assert!(told.contains("FOLDER/seaworthyd.toml may be changed by everybody"), "{told}");
         let told = found("stop_secs = 1\n", 0o644, |_| {});
         assert!(told.contains("unknown field `stop_secs`"), "{told}");
-        let told =
-            found("", 0o644, |folder| fs::write(folder.join("seaworthyd.pid"), "1\n7\n").expect("written"));
+        let told = found("", 0o644, |folder| {
+            fs::write(folder.join("seaworthyd.pid"), "1\n9999999999999\n").expect("written")
+        });
         assert!(told.contains("FOLDER/seaworthyd.pid names a process that does not run"), "{told}");
         let told = found("", 0o644, |folder| {
             let socket = folder.join("control.sock");
