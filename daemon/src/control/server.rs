@@ -114,7 +114,7 @@ impl Desk {
         let refuse =
             |kind, message: String, next: &str| Ok(Answer::Refused(Refused::new(kind, message, next)));
         if !peer.is_permitted {
-            let fields = [("peer", Value::text(peer.description.clone()))];
+            let fields = [("peer", Value::text(&peer.description))];
             self.log.write(Event::ClientRefused, "a client may not control the daemon", &fields);
             return refuse(
                 RefusedKind::NotPermitted,

@@ -234,7 +234,7 @@ impl LogFile {
         let fields = [
             ("sink", Value::text("file")),
             ("records", Value::number(self.lost)),
-            ("error", Value::text(self.why.clone())),
+            ("error", Value::text(&self.why)),
         ];
         let (event, message) =
             (Event::LogRecordsLost, "records are missing here: the file could not be written");

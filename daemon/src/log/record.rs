@@ -145,7 +145,7 @@ mod tests {
     fn every_character_survives_and_none_breaks_the_line() {
         let hostile: String =
             (0..0x3000).filter_map(char::from_u32).chain(['\u{1f600}', '\u{10ffff}']).collect();
-        let fields = [("key\n", Value::text(hostile.clone())), ("number", Value::Number(-1))];
+        let fields = [("key\n", Value::text(&hostile)), ("number", Value::Number(-1))];
         let line = line_of(&hostile, &fields, Some("b\u{1b}"));
         let controls = line.chars().filter(|character| character.is_control()).count();
         assert_eq!(controls, 1, "only the last newline");

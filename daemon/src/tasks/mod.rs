@@ -102,7 +102,7 @@ impl Tasks {
         self.log.write(Event::QueueOpened, "the queue is open", &fields);
         for damage in &recovery.damage {
             let mut fields = vec![
-                ("segment", Value::text(damage.segment.clone())),
+                ("segment", Value::text(&damage.segment)),
                 ("offset", Value::number(damage.offset)),
                 ("bytes", Value::number(damage.bytes)),
             ];

@@ -177,7 +177,7 @@ impl Process {
         };
         let (ended, left) = (count(&outcome.ended), outcome.left.len());
         let fields = [
-            ("workload", Value::text(self.name.clone())),
+            ("workload", Value::text(&self.name)),
             ("pid", Value::number(self.id())),
             ("ended", Value::number(ended)),
             ("left", Value::number(left)),

@@ -120,8 +120,8 @@ fn try_install(wanted: &Install) -> Result<String, Failure> {
         ));
     }
     let fields = [
-        ("command_line", Value::text(definition.config.command_line.clone())),
-        ("account", Value::text(definition.config.account.clone())),
+        ("command_line", Value::text(&definition.config.command_line)),
+        ("account", Value::text(&definition.config.account)),
     ];
     audit(Event::ServiceInstalled, "service installed", &fields);
     let start = match wanted.start {

@@ -91,7 +91,7 @@ impl Process {
     /// Ctrl-C for every process in its console; one that has none is ended with its tree.
     pub(crate) fn ask_to_stop(&mut self) -> io::Result<()> {
         let (job, log) = (self.job.try_clone()?, self.log.clone());
-        let who = [("workload", Value::text(self.name.clone())), ("pid", Value::number(self.id))];
+        let who = [("workload", Value::text(&self.name)), ("pid", Value::number(self.id))];
         interrupt::ask(&self.process, self.id, move |error| {
             let [workload, pid] = who;
             let fields = [workload, pid, ("error", Value::text(error.to_string()))];

@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn nothing_is_longer_than_receivers_take() {
         let large = "ä\n]".repeat(10_000);
-        let fields: Vec<_> = (0..50).map(|_| ("name", Value::text(large.clone()))).collect();
+        let fields: Vec<_> = (0..50).map(|_| ("name", Value::text(&large))).collect();
         let message = message(Event::WorkloadOutput, &large, &fields);
         assert!((7900..=LONGEST_MESSAGE).contains(&message.len()), "{}", message.len());
         assert!(message.contains("\"] ä\\u000a"), "the message has its room: {message}");
