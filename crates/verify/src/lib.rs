@@ -95,3 +95,15 @@ pub fn verify(subject: &Subject<'_>, policy: &Policy) -> Report {
 pub fn rules() -> &'static [Rule] {
     rules::ALL
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_shows_its_path_in_debug_output_and_not_its_bytes() {
+        let facts = testing::elf_facts();
+        let shown = format!("{:?}", Subject::new("lib.a!one.o", b"bytes", &facts));
+        assert!(shown.contains("lib.a!one.o") && !shown.contains("bytes"), "{shown}");
+    }
+}

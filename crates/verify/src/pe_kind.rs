@@ -74,6 +74,8 @@ mod tests {
             pe.sections.remove(0);
         };
         assert!(said(resources).contains("resources only"));
+        assert_eq!(said(|pe| pe.entry = 0), "", "a library whose code is only called by name");
+        assert_eq!(said(|pe| drop(pe.sections.remove(0))), "", "an entry, wherever it leads, is code");
         let managed = inspect::facts::ClrHeader { runtime_version: (2, 5), flags: 1 };
         assert!(said(|pe| pe.clr = Some(managed)).contains(".NET"));
     }

@@ -232,6 +232,7 @@ pub(crate) fn listed_or_none<S: AsRef<str>>(items: &[S]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::judge_elf;
 
     #[test]
     fn evidence_is_cut_to_ten_places_of_64_bytes_inside_of_the_file() {
@@ -251,5 +252,20 @@ mod tests {
         assert_eq!(rule("SW-PE-NX").format(), Some(BinaryFormat::Pe));
         assert_eq!(rule("SW-MACHINE").format(), None);
         assert!(format!("{:?}", rule("SW-PE-NX")).contains("SW-PE-NX"));
+    }
+
+    #[test]
+    fn a_rule_that_is_off_asks_nothing_and_every_other_asks_as_before() {
+        let judged = |off: &[&str]| {
+            let judge = |rule: &Rule| {
+                judge_elf(rule, |_, policy| policy.rules_off = off.iter().map(|id| (*id).to_owned()).collect())
+            };
+            crate::rules().iter().map(|rule| (rule.id, judge(rule).outcome)).collect::<Vec<_>>()
+        };
+        let mut expected = judged(&[]);
+        let pie = expected.iter_mut().find(|(id, _)| *id == "SW-ELF-PIE").unwrap();
+        assert_eq!(pie.1, Outcome::Pass);
+        pie.1 = Outcome::NotApplicable;
+        assert_eq!(judged(&["SW-ELF-PIE"]), expected);
     }
 }

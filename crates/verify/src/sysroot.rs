@@ -40,3 +40,17 @@ impl PartialEq for SysrootPolicy {
 }
 
 impl Eq for SysrootPolicy {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_are_alike_where_they_name_the_same_root_opened_or_not() {
+        let named = |path: &str| SysrootPolicy::new(Path::new(path));
+        let opened = named("/nowhere");
+        assert!(opened.root().is_err());
+        assert_eq!(opened, named("/nowhere"));
+        assert_ne!(named("/nowhere"), named("/elsewhere"));
+    }
+}
