@@ -110,4 +110,12 @@ fn a_dll_is_windows_or_the_devices_or_beside_the_program() {
     assert!(refused.observed.contains("device.dll, needed by app.exe, is neither"), "{refused:?}");
     policy.system_dlls = vec!["Device".to_owned()];
     assert_eq!(finding("SW-PE-CLOSURE", "app.exe", &bytes, &policy).outcome, Outcome::Pass);
+
+    // What it imports late is said to stand where the file has nothing: data directory 13 of a PE32+ header.
+    let header = u32::from_le_bytes(bytes[0x3c..0x40].try_into().unwrap()) as usize;
+    let delayed = header + 24 + 112 + 13 * 8;
+    bytes[delayed..delayed + 8].copy_from_slice(&[0, 0xf0, 0xff, 0x7f, 0x40, 0, 0, 0]);
+    let damaged = finding("SW-PE-CLOSURE", "app.exe", &bytes, &policy);
+    assert_eq!(damaged.outcome, Outcome::CannotTell, "{damaged:?}");
+    assert!(damaged.observed.contains("app.exe"), "{damaged:?}");
 }
