@@ -258,7 +258,9 @@ mod tests {
     fn a_rule_that_is_off_asks_nothing_and_every_other_asks_as_before() {
         let judged = |off: &[&str]| {
             let judge = |rule: &Rule| {
-                judge_elf(rule, |_, policy| policy.rules_off = off.iter().map(|id| (*id).to_owned()).collect())
+                judge_elf(rule, |_, policy| {
+                    policy.rules_off = off.iter().map(|id| (*id).to_owned()).collect()
+                })
             };
             crate::rules().iter().map(|rule| (rule.id, judge(rule).outcome)).collect::<Vec<_>>()
         };

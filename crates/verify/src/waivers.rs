@@ -203,7 +203,10 @@ mod tests {
         assert!(error.to_string().ends_with("SW-CLASS for `ship` (SHIP-7) waived nothing"), "{error}");
         let three = ["SW-CLASS", "SW-FORMAT", "SW-ELF-RELRO"].map(|rule| waiver(rule, "ship"));
         let error = Waivers::new(three.to_vec(), today()).unwrap().all_used(Unused::Every).unwrap_err();
-        assert!(error.to_string().ends_with("SW-CLASS for `ship` (SHIP-7) waived nothing, and 2 more"), "{error}");
+        assert!(
+            error.to_string().ends_with("SW-CLASS for `ship` (SHIP-7) waived nothing, and 2 more"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -4,12 +4,11 @@
     expect(clippy::disallowed_methods, reason = "a process to kill, and a file system to fill")
 )]
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::*;
-use crate::log::tests::{PATIENCE, number, records};
+use crate::log::tests::{number, records};
 use crate::log::{Log, LogSettings};
 
 fn rotation(max_bytes: u64, keep: u32) -> LogSettings {
@@ -244,14 +243,14 @@ fn a_kill_in_the_middle_of_rotations_tears_at_most_the_last_line() {
             .expect("it starts");
         let writer = Killed(writer);
         // Another moment each time, and in the last rounds with all places taken.
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + crate::log::tests::PATIENCE;
         let place = folder.path().join(format!("log.{}", (round * 6 + 1).min(99)));
         while !place.exists() {
             assert!(Instant::now() < deadline, "it does not rotate");
             thread::yield_now();
         }
         drop(writer);
-        let mut all = BTreeSet::new();
+        let mut all = std::collections::BTreeSet::new();
         for name in names(folder.path()) {
             let path = folder.path().join(&name);
             let mut text = fs::read_to_string(&path).expect("ASCII");
