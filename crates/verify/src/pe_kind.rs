@@ -78,5 +78,7 @@ mod tests {
         assert_eq!(said(|pe| drop(pe.sections.remove(0))), "", "an entry, wherever it leads, is code");
         let managed = inspect::facts::ClrHeader { runtime_version: (2, 5), flags: 1 };
         assert!(said(|pe| pe.clr = Some(managed)).contains(".NET"));
+        let mixed = inspect::facts::ClrHeader { flags: 0, ..managed };
+        assert_eq!(said(|pe| pe.clr = Some(mixed)), "", "machine code beside .NET's is there to be asked");
     }
 }

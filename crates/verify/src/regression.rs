@@ -308,6 +308,25 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_of_two_versions_that_is_off_asks_nothing() {
+        let policy = |off: &str| Policy {
+            rules_off: vec![off.to_owned()],
+            ..Policy::for_target(Target::Aarch64Linux)
+        };
+        let (old, mut new) = (elf_facts(), elf_facts());
+        elf_of(&mut new).segments[4].flags |= 1;
+        let (old, new) = (sighting(&old, Target::Aarch64Linux), sighting(&new, Target::Aarch64Linux));
+        let outcomes = |off: &str| {
+            let findings = regressions(Some(&old), &new, &policy(off));
+            findings.into_iter().map(|finding| finding.outcome).collect::<Vec<_>>()
+        };
+        let (off, other) = (outcomes("SW-REGRESSION-HARDENING"), outcomes("SW-REGRESSION-LIBRARIES"));
+        assert_eq!(off[..2], [Outcome::NotApplicable, Outcome::Pass]);
+        assert_eq!(other[..2], [Outcome::Fail, Outcome::NotApplicable]);
+        assert_eq!(off[2..], other[2..]);
+    }
+
+    #[test]
     fn what_was_added_is_named() {
         elf("SW-REGRESSION-LIBRARIES", "libm.so.6", |elf| elf.needed.push("libm.so.6".to_owned()));
         pe("SW-REGRESSION-LIBRARIES", "ws2_32.dll", |pe| {

@@ -114,7 +114,7 @@ mod tests {
         }
     }
 
-    fn all(texts: &[&str], bytes: &[u8], piece: Option<usize>) -> Vec<(usize, usize, Vec<u8>)> {
+    fn all(texts: &[&str], bytes: &[u8], tail: usize, piece: Option<usize>) -> Vec<(usize, usize, Vec<u8>)> {
         let texts = Texts::new(texts.iter().map(|text| text.as_bytes().to_vec()));
         let small = piece.map(|piece| Small(bytes, piece));
         let facts = elf_facts();
@@ -124,18 +124,18 @@ mod tests {
         }
         let mut found = Vec::new();
         texts
-            .each(&subject, 4, &mut |offset, which, text| found.push((offset, which, text.to_vec())))
+            .each(&subject, tail, &mut |offset, which, text| found.push((offset, which, text.to_vec())))
             .unwrap();
         found
     }
 
     /// The slow truth.
-    fn expected(texts: &[&str], bytes: &[u8]) -> Vec<(usize, usize, Vec<u8>)> {
+    fn expected(texts: &[&str], bytes: &[u8], tail: usize) -> Vec<(usize, usize, Vec<u8>)> {
         let mut found = Vec::new();
         for offset in 0..bytes.len() {
             for (which, text) in texts.iter().enumerate() {
                 if !text.is_empty() && bytes[offset..].starts_with(text.as_bytes()) {
-                    let end = bytes.len().min(offset + text.len() + 4);
+                    let end = bytes.len().min(offset + text.len() + tail);
                     found.push((offset, which, bytes[offset..end].to_vec()));
                 }
             }
@@ -151,10 +151,13 @@ mod tests {
         let many: Vec<_> =
             many.iter().map(String::as_str).chain(["/root/", "/home/", "/home/home"]).collect();
         for texts in [&["/home/", "/root/", "/home/home", "home"][..], &many[..], &["x"], &[], &["absent"]] {
-            let expected = expected(texts, bytes);
-            assert_eq!(all(texts, bytes, None), expected, "{texts:?}");
-            for piece in 1..60 {
-                assert_eq!(all(texts, bytes, Some(piece)), expected, "{texts:?} in pieces of {piece}");
+            for tail in [0, 4] {
+                let expected = expected(texts, bytes, tail);
+                assert_eq!(all(texts, bytes, tail, None), expected, "{texts:?}");
+                for piece in 1..60 {
+                    let found = all(texts, bytes, tail, Some(piece));
+                    assert_eq!(found, expected, "{texts:?} and {tail} bytes in pieces of {piece}");
+                }
             }
         }
     }

@@ -105,6 +105,9 @@ mod tests {
         assert_ends(&with(2, true), Outcome::Pass, "weakly also GLIBC_2.34");
         assert_ends(&with(2, false), Outcome::Fail, "GLIBC_2.34 (write)");
         assert_ends(&with(0, true), Outcome::Fail, "hard although each symbol is weak");
+        for strong in [with(2, false), with(0, false)] {
+            assert_eq!(strong.observed, "GLIBC_2.34 (write)", "what is not weak is hard without a word");
+        }
     }
 
     #[test]
