@@ -140,6 +140,8 @@ mod tests {
             policy.trusted_certificates.clear();
         });
         assert_ends(&alone, Outcome::NotApplicable, "`CN=Test`, self-signed");
+        let rooted = judged(|_, check, _| check.ends_in_itself = true);
+        assert_eq!(rooted.observed, "`CN=Test`, `CN=Root`", "the root is its own, the signer is not");
     }
 
     #[test]
@@ -149,6 +151,11 @@ mod tests {
             policy.trusted_certificates.clear();
         });
         assert_ends(&forged, Outcome::Fail, "not made with the key");
+        let unknown = judged(|_, check, policy| {
+            check.signed_by_signer = None;
+            policy.trusted_certificates.clear();
+        });
+        assert_ends(&unknown, Outcome::NotApplicable, "not known here; the policy trusts none");
     }
 
     #[test]
