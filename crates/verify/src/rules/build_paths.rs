@@ -206,13 +206,13 @@ mod tests {
     #[test]
     fn wide_text_is_read_in_a_pe_file() {
         let judged = |facts: &Facts, target, text: &str| {
-            let folders = ["C:\\agents\\ship", "D:\\builds"].map(str::to_owned);
+            let folders = ["C:\\agent\\ship", "D:\\builds"].map(str::to_owned);
             let policy = Policy::for_target(target).with_build_paths(folders);
             judge(&RULE, facts, &utf16(text), &policy)
         };
         let pe = |text| judged(&pe_facts(), Target::X86_64Windows, text);
         assert_ends(&pe("C:\\Users\\ann\\x.rs"), Outcome::Fail, "`C:\\Users\\ann\\x.rs` at offset 0x0");
-        assert_ends(&pe("in C:\\agents\\ship"), Outcome::Fail, "`C:\\agents\\ship` at offset 0x6");
+        assert_ends(&pe("in C:\\agent\\ship"), Outcome::Fail, "`C:\\agent\\ship` at offset 0x6");
         assert_ends(&pe("in D:\\builds\\x"), Outcome::Fail, "`D:\\builds\\x` at offset 0x6");
         assert_ends(&pe("in D:\\builds2"), Outcome::Pass, "none");
         let elf = judged(&elf_facts(), Target::Aarch64Linux, "/home/ann/x.c");
