@@ -24,12 +24,13 @@ enum Any {
 }
 
 impl Texts {
-    /// `texts`, the empty ones left out.
+    /// `texts`, of which the empty ones are found nowhere.
     pub(crate) fn new(texts: impl IntoIterator<Item = Vec<u8>>) -> Texts {
-        let texts: Vec<_> = texts.into_iter().filter(|text| !text.is_empty()).collect();
-        let automaton = || AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(&texts);
-        let any = match Searcher::new(&texts) {
-            _ if texts.is_empty() => Any::Nothing,
+        let texts: Vec<_> = texts.into_iter().collect();
+        let wanted: Vec<_> = texts.iter().filter(|text| !text.is_empty()).collect();
+        let automaton = || AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(&wanted);
+        let any = match Searcher::new(&wanted) {
+            _ if wanted.is_empty() => Any::Nothing,
             Some(searcher) => Any::Packed(searcher),
             // It refuses only what would need 2^31 states; a policy's texts have some hundred bytes.
             None => automaton().map_or(Any::Nothing, |automaton| Any::Automaton(Box::new(automaton))),
@@ -67,7 +68,7 @@ impl Texts {
         let mut from = 0;
         while let Some(place) = self.first(bytes, from).filter(|place| *place < end) {
             for (which, text) in self.texts.iter().enumerate() {
-                if bytes[place..].starts_with(text) {
+                if !text.is_empty() && bytes[place..].starts_with(text) {
                     let behind = bytes.len().min(place + text.len() + tail);
                     found(offset + place, which, &bytes[place..behind]);
                 }
@@ -150,7 +151,14 @@ mod tests {
         let many: Vec<_> = (0..100).map(|number| format!("/root/{number}")).collect();
         let many: Vec<_> =
             many.iter().map(String::as_str).chain(["/root/", "/home/", "/home/home"]).collect();
-        for texts in [&["/home/", "/root/", "/home/home", "home"][..], &many[..], &["x"], &[], &["absent"]] {
+        for texts in [
+            &["/home/", "/root/", "/home/home", "home"][..],
+            &["", "home", "", "root"],
+            &many[..],
+            &["x"],
+            &[],
+            &["absent"],
+        ] {
             for tail in [0, 4] {
                 let expected = expected(texts, bytes, tail);
                 assert_eq!(all(texts, bytes, tail, None), expected, "{texts:?}");

@@ -27,6 +27,14 @@ pub fn sound(policy: &Policy) -> Result<(), Error> {
                 .with_hint("what cannot be read cannot be judged"));
         }
     }
+    if let Some(pattern) =
+        policy.path_patterns.iter().find(|pattern| pattern.is_empty() || pattern.starts_with('*'))
+    {
+        return Err(bad(format!(
+            "`path-patterns` has `{pattern}`, with nothing before its star to look for"
+        ))
+        .with_hint("begin it with a folder, as in /home/*/"));
+    }
     let lists = [("needed-libraries", &policy.needed_libraries), ("imported-dlls", &policy.imported_dlls)];
     for (key, allowed) in lists {
         overlap(key, allowed, &policy.denied_libraries)?;
@@ -81,6 +89,13 @@ mod tests {
         refused(linux, "libgcc-floor = '4.x'", BadPolicy, "`libgcc-floor` is `4.x`");
         refused(linux, "rules-off = ['SW-ELF-RERLO']", UnknownRule, "SW-ELF-RERLO");
         refused(linux, "rules-off = ['SW-READABLE']", BadPolicy, "SW-READABLE");
+        refused(
+            linux,
+            "path-patterns = ['/home/*/', '*/secret']",
+            BadPolicy,
+            "`path-patterns` has `*/secret`",
+        );
+        refused(linux, "path-patterns = ['']", BadPolicy, "`path-patterns` has ``");
         refused(linux, "denied-libraries = ['libm.so.6']", BadPolicy, "allows `libm.so.6`");
         refused(linux, "denied-libraries = ['lib*']", BadPolicy, "(`lib*`)");
         refused(windows, "denied-libraries = ['Kernel32.DLL']", BadPolicy, "allows `KERNEL32.dll`");

@@ -12,7 +12,7 @@ use crate::{Policy, Subject};
 const SHORTEST: usize = 4;
 /// A list of ten is enough to act on.
 const MOST: usize = 10;
-/// How many characters behind a start are looked at.
+/// At least so many characters behind a start are looked at; in UTF-16 each has two bytes.
 const TAIL: usize = 256;
 const EXPECTED: &str = "no folder of the build, no place like `/home/*/`";
 
