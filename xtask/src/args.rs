@@ -42,7 +42,7 @@ pub enum Format {
     Text,
     /// For programs: one JSON document.
     Json,
-    /// Reports as SARIF 2.1.0, for code scanning (`verify` alone).
+    /// Refusals as SARIF 2.1.0, for code scanning (`verify` alone).
     Sarif,
     /// Reports as JUnit's XML, for test views (`verify` alone).
     Junit,

@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 
-use artifact::{Finding, Outcome, Report};
+use artifact::{Digest, Finding, Outcome, Report};
 use serde_json::{Value, json};
 
-/// SARIF 2.1.0 (OASIS), one run: every rule once, every finding a result. A path with `archive!member` in it is the
+/// SARIF 2.1.0 (OASIS), one run: every rule once, every refusal a result. A path with `archive!member` in it is the
 /// archive's, with the member as the logical location.
+///
+/// What passed is left out: GitHub's code scanning reads no `kind` and would open an alert for each of those.
 pub(super) fn sarif(reports: &[Report]) -> Value {
     let rules: Vec<_> = verify::all_rules()
         .map(|rule| {
@@ -14,14 +16,15 @@ pub(super) fn sarif(reports: &[Report]) -> Value {
                 "id": rule.id,
                 "shortDescription": { "text": rule.summary },
                 "fullDescription": { "text": rule.why },
+                "defaultConfiguration": { "level": "error" },
                 "help": { "text": format!("{}. See {}.", rule.fix, rule.references.join("; ")) },
             })
         })
         .collect();
     let ids: Vec<_> = verify::all_rules().map(|rule| rule.id).collect();
-    let findings =
-        reports.iter().flat_map(|report| report.findings.iter().map(move |finding| (report, finding)));
-    let results: Vec<_> = findings
+    let results: Vec<_> = reports
+        .iter()
+        .flat_map(|report| refused(report).map(move |finding| (report, finding)))
         .map(|(report, finding)| {
             let index = ids.iter().position(|id| *id == finding.rule);
             result(report, finding, index)
@@ -42,46 +45,52 @@ pub(super) fn sarif(reports: &[Report]) -> Value {
     })
 }
 
+/// What refuses, and what would without its waiver.
+fn refused(report: &Report) -> impl Iterator<Item = &Finding> {
+    report.findings.iter().filter(|finding| finding.outcome.refuses())
+}
+
 fn result(report: &Report, finding: &Finding, index: Option<usize>) -> Value {
-    let (kind, level) = match finding.outcome {
-        Outcome::Pass => ("pass", "none"),
-        Outcome::NotApplicable => ("notApplicable", "none"),
-        Outcome::Fail => ("fail", "error"),
-        // SARIF knows no answer that counts as a failure without being one; a gate refuses, so an error it is.
-        Outcome::CannotTell => ("fail", "error"),
-    };
     let (file, member) = report.path.split_once('!').unwrap_or((&report.path, ""));
-    let region = finding
-        .evidence
-        .first()
-        .map(|place| json!({ "byteOffset": place.offset, "byteLength": place.bytes.len() / 2 }));
+    // Not everybody shows logical locations.
+    let text = match member {
+        "" => sentence(finding),
+        member => format!("{member}: {}", sentence(finding)),
+    };
     let mut location = json!({ "physicalLocation": { "artifactLocation": { "uri": uri(file) } } });
-    if let Some(region) = region {
-        location["physicalLocation"]["region"] = region;
-    }
     if !member.is_empty() {
         location["logicalLocations"] = json!([{ "fullyQualifiedName": member, "kind": "member" }]);
+    } else if let Some(place) = finding.evidence.first() {
+        location["physicalLocation"]["region"] =
+            json!({ "byteOffset": place.offset, "byteLength": place.bytes.len() / 2 });
     }
     let mut result = json!({
         "ruleId": finding.rule,
-        "kind": kind,
-        "level": level,
-        "message": { "text": sentence(finding) },
+        // SARIF has no answer that counts as a failure without being one; a gate refuses on "cannot tell", so a failure it is.
+        "kind": "fail",
+        "level": if finding.refuses() { "error" } else { "note" },
+        "message": { "text": text },
         "locations": [location],
-        "partialFingerprints": { "ruleAndPath/v1": format!("{}:{}", finding.rule, report.path) },
+        "partialFingerprints": {
+            "ruleAndPath/v1": format!("{}:{}", finding.rule, report.path),
+            // The only one that GitHub's code scanning reads; without it, two members of one archive are one alert.
+            "primaryLocationLineHash": format!("{}:1", Digest::of(report.path.as_bytes()).short()),
+        },
     });
     if let Some(index) = index {
         result["ruleIndex"] = json!(index);
     }
-    if let Some(waiver) = &finding.waived {
+    if let Some(waiver) = finding.waived.as_ref().filter(|_| !finding.refuses()) {
         let why = format!("{} ({}, until {})", waiver.reason, waiver.ticket, waiver.expires);
         result["suppressions"] = json!([{ "kind": "external", "status": "accepted", "justification": why }]);
     }
     result
 }
 
-/// A path as a URI reference (RFC 3986): what is not unreserved, or a slash, is written in percent form.
+/// A path as a URI reference (RFC 3986): what is not unreserved, or a slash, is written in percent form. `./` at its beginning
+/// says nothing, and who looks the file up in a repository does not always read it so.
 fn uri(path: &str) -> String {
+    let path = path.strip_prefix("./").unwrap_or(path);
     path.bytes().fold(String::new(), |mut text, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             text.push(char::from(byte));
@@ -132,7 +141,7 @@ fn is_skipped(finding: &Finding) -> bool {
 pub(super) fn github(reports: &[Report]) -> String {
     let mut text = String::new();
     for report in reports {
-        for finding in report.findings.iter().filter(|finding| finding.outcome.refuses()) {
+        for finding in refused(report) {
             let command = if finding.refuses() { "error" } else { "warning" };
             let file = property(report.path.split('!').next().unwrap_or(&report.path));
             let title = property(&finding.rule);
@@ -187,8 +196,8 @@ mod tests {
 
     use super::*;
 
-    fn reports() -> Vec<Report> {
-        let finding = |rule: &'static str, outcome, observed: &'static str| Finding {
+    fn finding(rule: &'static str, outcome: Outcome, observed: &'static str) -> Finding {
+        Finding {
             rule: rule.into(),
             outcome,
             observed: observed.into(),
@@ -197,52 +206,75 @@ mod tests {
             fix: "mend <it> & go".into(),
             evidence: vec![Evidence { offset: 64, bytes: "0102".to_owned() }],
             waived: None,
-        };
+        }
+    }
+
+    fn waived(finding: Finding) -> Finding {
         let waiver = Waiver {
-            rule: "SW-STRIPPED".to_owned(),
+            rule: finding.rule.to_string(),
             path: "ship".to_owned(),
             target: None,
             reason: "known".to_owned(),
             ticket: "SHIP-7".to_owned(),
             expires: "2999-12-31".to_owned(),
         };
-        let waived =
-            Finding { waived: Some(Box::new(waiver)), ..finding("SW-STRIPPED", Outcome::Fail, "a table") };
+        Finding { waived: Some(Box::new(waiver)), ..finding }
+    }
+
+    fn reports() -> Vec<Report> {
         let findings = vec![
             finding("SW-CLASS", Outcome::Pass, "64-bit"),
             finding("SW-ELF-RELRO", Outcome::Fail, "a \"b\" <c> 100%\nd\u{1}"),
             finding("SW-PE-NX", Outcome::NotApplicable, "an ELF file"),
             finding("SW-ELF-PIE", Outcome::CannotTell, "?"),
-            waived,
+            waived(finding("SW-STRIPPED", Outcome::Fail, "a table")),
         ];
         vec![Report { subject: None, path: "dist/a b,c.zip!ship".to_owned(), findings }]
     }
 
+    /// A file that is in no archive, with a refusal that no waiver helps.
+    fn loose() -> Vec<Report> {
+        let findings = vec![waived(finding(artifact::READABLE, Outcome::Fail, "cut"))];
+        vec![Report { subject: None, path: "./dist/ship".to_owned(), findings }]
+    }
+
     #[test]
-    fn sarif_has_a_result_a_finding_with_its_place_and_its_waiver() {
-        let log = sarif(&reports());
+    fn sarif_has_a_result_a_refusal_with_its_place_and_its_waiver() {
+        let reports = [reports(), loose()].concat();
+        let log = sarif(&reports);
         let results = log["runs"][0]["results"].as_array().unwrap();
-        let told: Vec<_> = results.iter().map(|result| (&result["kind"], &result["level"])).collect();
+        let told: Vec<_> = results.iter().map(|result| (&result["ruleId"], &result["level"])).collect();
         let expected = [
-            ("pass", "none"),
-            ("fail", "error"),
-            ("notApplicable", "none"),
-            ("fail", "error"),
-            ("fail", "error"),
+            ("SW-ELF-RELRO", "error"),
+            ("SW-ELF-PIE", "error"),
+            ("SW-STRIPPED", "note"),
+            ("SW-READABLE", "error"),
         ];
         assert_eq!(
             told,
-            expected.map(|(kind, level)| (json!(kind), json!(level))).each_ref().map(|(a, b)| (a, b))
+            expected.map(|(rule, level)| (json!(rule), json!(level))).each_ref().map(|(a, b)| (a, b))
         );
-        let place = &results[1]["locations"][0];
-        assert_eq!(place["physicalLocation"]["artifactLocation"]["uri"], "dist/a%20b%2Cc.zip");
-        assert_eq!(place["physicalLocation"]["region"], json!({ "byteOffset": 64, "byteLength": 2 }));
-        assert_eq!(place["logicalLocations"][0]["fullyQualifiedName"], "ship");
-        assert_eq!(results[4]["suppressions"][0]["justification"], "known (SHIP-7, until 2999-12-31)");
+        assert!(results.iter().all(|result| result["kind"] == "fail"));
         let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
         for result in results {
             assert_eq!(rules[result["ruleIndex"].as_u64().unwrap() as usize]["id"], result["ruleId"]);
         }
+
+        let place = &results[1]["locations"][0];
+        assert_eq!(place["physicalLocation"], json!({ "artifactLocation": { "uri": "dist/a%20b%2Cc.zip" } }));
+        assert_eq!(place["logicalLocations"][0]["fullyQualifiedName"], "ship");
+        assert_eq!(results[1]["message"]["text"], "ship: ?");
+        assert_eq!(results[2]["suppressions"][0]["justification"], "known (SHIP-7, until 2999-12-31)");
+        // A waiver that nothing comes of suppresses nothing.
+        assert_eq!(results[3].get("suppressions"), None);
+        let place = &results[3]["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], "dist/ship");
+        assert_eq!(place["region"], json!({ "byteOffset": 64, "byteLength": 2 }));
+        assert_eq!(results[3]["message"]["text"], "cut; waived: known (SHIP-7)");
+
+        let hash = |result: &Value| result["partialFingerprints"]["primaryLocationLineHash"].clone();
+        assert_eq!(hash(&results[0]), hash(&results[1]), "of one file");
+        assert_ne!(hash(&results[0]), hash(&results[3]), "of two");
     }
 
     #[test]
@@ -252,7 +284,7 @@ mod tests {
         let schema = schema.replace("-[a-zA-Z]{2}]?$", "-[a-zA-Z]{2}?$");
         let schema: Value = serde_json::from_str(&schema).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
-        let log = sarif(&reports());
+        let log = sarif(&[reports(), loose()].concat());
         let errors: Vec<_> = validator.iter_errors(&log).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:#?}");
         let mut wrong = log;
