@@ -134,7 +134,7 @@ pub struct Policy {
     pub growth_percent: u32,
     /// Folders of this build that must not occur: workspace, cargo home, home, target folder. Given by the caller.
     pub build_paths: Vec<String>,
-    /// Places on any build machine that must not occur; `*` is one folder's name.
+    /// Places on any build machine that must not occur; one `*` at most, which is a folder's name.
     pub path_patterns: Vec<String>,
     /// How remapped paths begin; they win over `build_paths` and `path_patterns`.
     pub allowed_paths: Vec<String>,

@@ -35,6 +35,11 @@ pub fn sound(policy: &Policy) -> Result<(), Error> {
         ))
         .with_hint("begin it with a folder, as in /home/*/"));
     }
+    if let Some(pattern) = policy.path_patterns.iter().find(|pattern| pattern.matches('*').count() > 1) {
+        return Err(bad(format!("`path-patterns` has `{pattern}`, with more than one star")).with_hint(
+            "a star stands for one folder's name, and a pattern has at most one, as in /home/*/",
+        ));
+    }
     let lists = [("needed-libraries", &policy.needed_libraries), ("imported-dlls", &policy.imported_dlls)];
     for (key, allowed) in lists {
         overlap(key, allowed, &policy.denied_libraries)?;
@@ -96,6 +101,7 @@ mod tests {
             "`path-patterns` has `*/secret`",
         );
         refused(linux, "path-patterns = ['']", BadPolicy, "`path-patterns` has ``");
+        refused(linux, "path-patterns = ['/home/*/*/x']", BadPolicy, "has `/home/*/*/x`, with more than one");
         refused(linux, "denied-libraries = ['libm.so.6']", BadPolicy, "allows `libm.so.6`");
         refused(linux, "denied-libraries = ['lib*']", BadPolicy, "(`lib*`)");
         refused(windows, "denied-libraries = ['Kernel32.DLL']", BadPolicy, "allows `KERNEL32.dll`");

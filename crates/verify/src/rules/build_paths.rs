@@ -12,8 +12,8 @@ use crate::{Policy, Subject};
 const SHORTEST: usize = 4;
 /// A list of ten is enough to act on.
 const MOST: usize = 10;
-/// At least so many characters behind a start are looked at; in UTF-16 each has two bytes.
-const TAIL: usize = 256;
+/// No file system in use has longer names, in characters.
+const LONGEST_NAME: usize = 255;
 const EXPECTED: &str = "no folder of the build, no place like `/home/*/`";
 
 pub(crate) const RULE: Rule = Rule {
@@ -42,6 +42,9 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
         .map(|folder| (folder, Behind::TheEnd))
         .chain(patterns.map(|(start, rest)| (start, Behind::Folder(rest))))
         .collect();
+    let longest_rest = starts.iter().map(|(_, behind)| behind.rest().len()).max().unwrap_or_default();
+    // In UTF-16 a character has two bytes.
+    let tail = 2 * (LONGEST_NAME + longest_rest);
     // Each as bytes and, in PE, as UTF-16.
     let is_pe = matches!(subject.facts.binary, Binary::Pe(_));
     let plain = starts.iter().map(|(start, _)| start.as_bytes().to_vec());
@@ -50,10 +53,13 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
     let wide: Vec<_> = wide.map(|(start, behind)| (utf16(start), *start, *behind)).collect();
     let texts = Texts::new(plain.chain(wide.iter().map(|(text, ..)| text.clone())));
     let mut found = Vec::new();
-    let searched = texts.each(subject, 2 * TAIL, &mut |offset, which, text| {
+    let searched = texts.each(subject, tail, &mut |offset, which, text| {
         let (start, behind, text) = match starts.get(which) {
             Some((start, behind)) => (*start, *behind, Cow::Borrowed(text)),
-            None => (wide[which - starts.len()].1, wide[which - starts.len()].2, Cow::Owned(narrow(text))),
+            None => {
+                let (_, start, behind) = wide[which - starts.len()];
+                (start, behind, Cow::Owned(narrow(text)))
+            }
         };
         if found.len() < MOST && behind.stands_in(&text[start.len()..]) && !allowed(&text, policy) {
             found.push((offset, readable(&text)));
@@ -82,7 +88,15 @@ enum Behind<'a> {
     Folder(&'a str),
 }
 
-impl Behind<'_> {
+impl<'a> Behind<'a> {
+    /// What must follow the name.
+    fn rest(self) -> &'a str {
+        match self {
+            Behind::TheEnd => "",
+            Behind::Folder(rest) => rest,
+        }
+    }
+
     fn stands_in(self, tail: &[u8]) -> bool {
         match self {
             Behind::TheEnd => named(tail) == 0,
@@ -110,7 +124,7 @@ fn folder_follows(tail: &[u8], rest: &str) -> bool {
 /// How many bytes of `tail` could be one name of a file or folder.
 fn named(tail: &[u8]) -> usize {
     let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.+@".contains(byte) || !byte.is_ascii();
-    tail.iter().take(64).take_while(|byte| part(byte)).count()
+    tail.iter().take(LONGEST_NAME).take_while(|byte| part(byte)).count()
 }
 
 fn allowed(text: &[u8], policy: &Policy) -> bool {
@@ -179,6 +193,11 @@ mod tests {
         assert_ends(&with("/builds/*/out", "/builds//out"), Outcome::Pass, "none");
         assert_ends(&with("/builds/*/out", "/builds/x/in"), Outcome::Pass, "none");
         assert_ends(&with("/builds/*/out", "/builds/x/out"), Outcome::Fail, "/builds/x/out");
+        // As long as names can be, with a rest that is longer still.
+        let (name, rest) = ("n".repeat(255), "/r".repeat(200));
+        let text = format!("/builds/{name}{rest}");
+        assert_ends(&with(&format!("/builds/*{rest}"), &text), Outcome::Fail, "/builds/nnn");
+        assert_ends(&with(&format!("/builds/*{rest}"), &text[..text.len() - 1]), Outcome::Pass, "none");
     }
 
     #[test]
@@ -215,6 +234,8 @@ mod tests {
         assert_ends(&pe("in C:\\agent\\ship"), Outcome::Fail, "`C:\\agent\\ship` at offset 0x6");
         assert_ends(&pe("in D:\\builds\\x"), Outcome::Fail, "`D:\\builds\\x` at offset 0x6");
         assert_ends(&pe("in D:\\builds2"), Outcome::Pass, "none");
+        let long = format!("C:\\Users\\{}\\x.rs", "n".repeat(255));
+        assert_ends(&pe(&long), Outcome::Fail, "`C:\\Users\\nnn");
         let elf = judged(&elf_facts(), Target::Aarch64Linux, "/home/ann/x.c");
         assert_ends(&elf, Outcome::Pass, "none");
     }
