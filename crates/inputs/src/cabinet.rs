@@ -10,7 +10,7 @@ use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
 use crate::error::{damaged, from_io};
 use crate::limits::{Exact, Metered, drain};
-use crate::visit::{Names, Visit};
+use crate::visit::{Names, Visit, shown};
 use crate::{Error, ErrorKind};
 
 /// Bytes that a block unpacks to at most, and the window of MSZIP.
@@ -52,11 +52,11 @@ pub(crate) fn read(visit: &mut Visit<'_>, archive: &str, bytes: &[u8]) -> Result
     let cabinet =
         Cabinet::read(bytes, most).ok_or_else(|| damaged(archive, "its tables lie outside of it"))?;
     let mut names = Names::default();
-    for (number, folder) in cabinet.folders.iter().enumerate() {
-        let mut files: Vec<_> =
-            cabinet.files.iter().filter(|file| usize::from(file.folder) == number).collect();
-        files.sort_by_key(|file| file.offset);
-        if let Err(error) = read_folder(visit, archive, bytes, &cabinet, *folder, &files, &mut names) {
+    let mut files: Vec<_> = cabinet.files.iter().collect();
+    files.sort_by_key(|file| (file.folder, file.offset));
+    for files in files.chunk_by(|one, other| one.folder == other.folder) {
+        let Some(folder) = cabinet.folders.get(usize::from(files[0].folder)) else { break };
+        if let Err(error) = read_folder(visit, archive, bytes, &cabinet, *folder, files, &mut names) {
             visit.unreadable(archive, error);
         }
         if visit.ended() {
@@ -65,7 +65,7 @@ pub(crate) fn read(visit: &mut Visit<'_>, archive: &str, bytes: &[u8]) -> Result
     }
     // 0xFFFD and above: begun in the cabinet before this one, or ended in the next (MS-CAB 2.3, CFFILE).
     for file in cabinet.files.iter().filter(|file| usize::from(file.folder) >= cabinet.folders.len()) {
-        let name = format!("{archive}!{}", file.name);
+        let name = format!("{archive}!{}", shown(&file.name));
         let message = format!("{name} lies in another cabinet, as a whole or in part");
         visit.unreadable(&name, Error::new(ErrorKind::Unsupported, message));
     }
@@ -102,7 +102,7 @@ fn read_folder(
         }
         let start = u64::from(file.offset);
         if start < at {
-            return Err(damaged(archive, format!("{} shares bytes with another file", file.name)));
+            return Err(damaged(archive, format!("{} shares bytes with another file", shown(&file.name))));
         }
         let failed = |error| from_io(archive, error);
         drain(&mut Exact { reader: &mut reader, left: start - at }).map_err(failed)?;

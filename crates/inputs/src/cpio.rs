@@ -34,10 +34,12 @@ pub(crate) fn read(
         if visit.ended() {
             return Ok(());
         }
-        visit.budget.member()?;
         let mut bytes = Exact { reader: &mut *reader, left: header.size };
-        // Of several names of one file only the last has bytes; the others are empty here.
-        if header.mode & TYPE == REGULAR {
+        // Of several names of one file only the last has bytes; the others are empty here. What has bytes is looked at,
+        // whatever this header calls it: rpm goes by the package's.
+        if header.mode & TYPE != REGULAR && header.size == 0 {
+            visit.budget.member()?;
+        } else {
             visit.member(archive, &header.name, Some(header.mode & 0o7777), &mut names, &mut bytes);
         }
         drain(&mut bytes).map_err(failed)?;

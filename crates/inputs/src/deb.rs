@@ -17,14 +17,15 @@ pub(crate) fn read(visit: &mut Visit<'_>, archive: &str, reader: &mut dyn Read) 
         if visit.ended() {
             return Ok(());
         }
-        data |= name.starts_with("data.tar");
+        let before = visit.opened;
         let mut bytes = Exact { reader: &mut *reader, left: size };
         visit.member(archive, &name, None, &mut names, &mut bytes);
+        data |= name.starts_with("data.tar") && visit.opened > before;
         drain(&mut bytes).map_err(failed)?;
         // Members begin at even offsets.
         drain(&mut reader.take(size % 2)).map_err(failed)?;
     }
-    if data { Ok(()) } else { Err(damaged(archive, "it has no data archive")) }
+    if data { Ok(()) } else { Err(damaged(archive, "it has no data archive that is opened here")) }
 }
 
 /// The next member's name and size; `None` at the archive's end.

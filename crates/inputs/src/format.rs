@@ -11,13 +11,28 @@ pub(crate) enum Format {
     Xz,
     Bzip2,
     Zstd,
+    /// The format before xz, which has no magic bytes: known by a name alone.
+    Lzma,
     /// An `ar` archive that begins as a Debian package does. Other `ar` archives hold object files, not programs.
     Deb,
     Rpm,
     Cabinet,
     /// A compound file (MS-CFB) with the class of a Windows Installer database.
     Installer,
+    /// An archive or a compression that is known and not opened here, by what people call it.
+    Foreign(&'static str),
 }
+
+/// What [`Format::Foreign`] begins with.
+const FOREIGN: [(&[u8], &str); 7] = [
+    (b"7z\xbc\xaf\x27\x1c", "7z archive"),
+    (b"Rar!\x1a\x07", "RAR archive"),
+    (b"\x04\x22\x4d\x18", "LZ4 file"),
+    (b"LZIP\x01", "lzip file"),
+    (b"\x1f\x9d\x90", "file packed by compress"),
+    (b"xar!\0", "xar archive"),
+    (b"hsqs", "SquashFS image"),
+];
 
 /// How many first bytes [`Format::of`] wants to see.
 pub(crate) const HEAD: u64 = 512;
@@ -26,6 +41,7 @@ impl Format {
     /// What `head`, the first [`HEAD`] bytes or all, is the beginning of.
     pub(crate) fn of(head: &[u8]) -> Option<Format> {
         let begins = |magic: &[u8]| head.starts_with(magic);
+        let foreign = FOREIGN.iter().find(|(magic, _)| begins(magic));
         if begins(b"\x7fELF") || begins(b"MZ") {
             Some(Format::Program)
         } else if begins(b"PK\x03\x04") || begins(b"PK\x05\x06") {
@@ -36,7 +52,7 @@ impl Format {
             Some(Format::Xz)
         } else if begins(b"BZh") && head.get(4..10).is_some_and(is_bzip2_block) {
             Some(Format::Bzip2)
-        } else if begins(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        } else if begins(&[0x28, 0xb5, 0x2f, 0xfd]) || is_skippable(head) {
             Some(Format::Zstd)
         } else if begins(b"!<arch>\ndebian-binary") {
             Some(Format::Deb)
@@ -46,8 +62,10 @@ impl Format {
             Some(Format::Cabinet)
         } else if begins(&[0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1]) {
             Some(Format::Installer)
+        } else if is_tar(head) {
+            Some(Format::Tar)
         } else {
-            is_tar(head).then_some(Format::Tar)
+            foreign.map(|(_, name)| Format::Foreign(name))
         }
     }
 
@@ -67,6 +85,8 @@ impl Format {
             Some(Format::Bzip2)
         } else if ends(&[".tar.zst", ".tzst"]) {
             Some(Format::Zstd)
+        } else if ends(&[".lzma", ".tlz"]) {
+            Some(Format::Lzma)
         } else if ends(&[".deb", ".udeb"]) {
             Some(Format::Deb)
         } else if ends(&[".rpm"]) {
@@ -77,6 +97,18 @@ impl Format {
             Some(Format::Installer)
         } else {
             None
+        }
+    }
+
+    /// Whether a file of this name promises a tar archive, packed or not.
+    pub(crate) fn promises_tar(name: &str) -> bool {
+        match Format::promised(name) {
+            Some(Format::Tar | Format::Gzip | Format::Xz | Format::Bzip2 | Format::Zstd) => true,
+            Some(Format::Lzma) => {
+                let name = name.to_ascii_lowercase();
+                name.ends_with(".tar.lzma") || name.ends_with(".tlz")
+            }
+            _ => false,
         }
     }
 
@@ -94,6 +126,8 @@ impl Format {
             Format::Rpm => "RPM package",
             Format::Cabinet => "cabinet",
             Format::Installer => "Windows Installer database",
+            Format::Lzma => "lzma file",
+            Format::Foreign(name) => name,
         }
     }
 }
@@ -122,17 +156,31 @@ fn is_bzip2_block(mark: &[u8]) -> bool {
     mark == [0x31, 0x41, 0x59, 0x26, 0x53, 0x59] || mark == [0x17, 0x72, 0x45, 0x38, 0x50, 0x90]
 }
 
-/// Whether a tar archive begins with `head`: a header with a name and the right checksum.
-fn is_tar(head: &[u8]) -> bool {
-    head.first_chunk().is_some_and(|block| block[0] != 0 && is_tar_header(block))
+/// Whether a zstd file begins with a frame that decoders skip (RFC 8878, section 3.1.2), as pzstd writes it.
+pub(crate) fn is_skippable(head: &[u8]) -> bool {
+    head.first_chunk().is_some_and(|magic| u32::from_le_bytes(*magic) & !0xf == 0x184d_2a50)
 }
 
-/// Whether a tar header (POSIX ustar and older) has the right checksum: the sum of its bytes, the checksum as spaces.
+/// Whether a tar archive begins with `head`: a header with the right checksum. Its name may be empty, where the real one
+/// comes before it.
+pub(crate) fn is_tar(head: &[u8]) -> bool {
+    head.first_chunk().is_some_and(is_tar_header)
+}
+
+/// Whether a tar header (POSIX ustar and older) has the right checksum: the sum of its bytes, the checksum as spaces. Old
+/// writers added them up as signed numbers.
 pub(crate) fn is_tar_header(block: &[u8; 512]) -> bool {
-    let text = str::from_utf8(&block[148..156]).unwrap_or_default();
-    let Ok(wanted) = u32::from_str_radix(text.trim_matches([' ', '\0']), 8) else { return false };
-    let sum = |range: std::ops::Range<usize>| block[range].iter().map(|byte| u32::from(*byte)).sum::<u32>();
-    wanted == sum(0..148) + sum(156..512) + 8 * u32::from(b' ')
+    let digits = block[148..156].trim_ascii_start();
+    let digits = &digits[..digits.iter().take_while(|byte| (b'0'..=b'7').contains(byte)).count()];
+    if digits.is_empty() {
+        return false;
+    }
+    let wanted = digits.iter().fold(0, |sum, digit| sum * 8 + i64::from(digit - b'0'));
+    let bytes = || block[..148].iter().chain(&block[156..]);
+    let spaces = 8 * i64::from(b' ');
+    let unsigned = bytes().map(|byte| i64::from(*byte)).sum::<i64>() + spaces;
+    let signed = bytes().map(|byte| i64::from(byte.cast_signed())).sum::<i64>() + spaces;
+    wanted == unsigned || wanted == signed
 }
 
 #[cfg(test)]

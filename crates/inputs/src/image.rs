@@ -3,7 +3,7 @@
 //! Layers are archives in an archive, and found as such. This checks what makes them an image: each blob is what its
 //! name says (OCI image layout), and each layer that a manifest names is there (OCI and `docker save`).
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read};
 use std::mem;
 
@@ -11,6 +11,7 @@ use artifact::Hasher;
 use serde_json::Value;
 
 use crate::error::damaged;
+use crate::format::Format;
 use crate::visit::{Names, Visit, shown};
 
 /// Bytes of a manifest or index that is read, and of all of them (OCI asks for 4 MiB at least).
@@ -29,7 +30,10 @@ pub(crate) struct Image {
     /// By name: `index.json` and `manifest.json`; by digest: manifests.
     documents: HashMap<String, Vec<u8>>,
     kept: usize,
-    present: HashSet<String>,
+    /// Names of parts, and whether each was opened as an archive.
+    present: HashMap<String, bool>,
+    /// Names of links, and what they lead to.
+    links: HashMap<String, String>,
 }
 
 /// A member that belongs to an image, about to be read.
@@ -40,23 +44,32 @@ pub(crate) struct Watched<'i> {
 impl Image {
     /// Whether the member of this name is part of what makes an image.
     pub(crate) fn watch(&mut self, member: &str) -> Option<Watched<'_>> {
-        let plain = member.strip_prefix("./").unwrap_or(member);
+        let plain = plain(member);
         let part =
             matches!(plain, "index.json" | "manifest.json") || plain.starts_with(BLOBS) || is_layer(plain);
         part.then_some(Watched { image: self })
     }
 
     /// Notes a name without bytes of its own: old `docker save` archives link one layer to another.
-    pub(crate) fn link(&mut self, member: &str) {
-        let plain = member.strip_prefix("./").unwrap_or(member);
-        if is_layer(plain) {
-            self.note(plain);
+    pub(crate) fn link(&mut self, member: &str, target: &str) {
+        if is_layer(plain(member)) && self.links.len() < PRESENT {
+            self.links.insert(plain(member).to_owned(), plain(target).to_owned());
         }
     }
 
-    fn note(&mut self, plain: &str) {
+    fn note(&mut self, plain: &str, opened: bool) {
         if self.present.len() < PRESENT {
-            self.present.insert(plain.to_owned());
+            self.present.insert(plain.to_owned(), opened);
+        }
+    }
+
+    /// What is wrong with the layer of this name; `shown` is what its manifest calls it.
+    fn layer(&self, name: Option<&str>, shown: &str) -> Option<String> {
+        let name = name.map(|name| self.links.get(name).map_or(name, String::as_str));
+        match name.and_then(|name| self.present.get(name)) {
+            Some(true) => None,
+            Some(false) => Some(format!("the layer {shown} is no archive that is opened here")),
+            None => Some(format!("the layer {shown} is not in it")),
         }
     }
 
@@ -74,9 +87,7 @@ impl Image {
             self.documents.get("manifest.json").map(|bytes| serde_json::from_slice(bytes))
         {
             let layers = images.iter().flat_map(|image| list(&image["Layers"])).filter_map(Value::as_str);
-            for layer in layers.filter(|layer| !self.present.contains(*layer)) {
-                missing.insert(format!("the layer {} is not in it", shown(layer)));
-            }
+            missing.extend(layers.filter_map(|layer| self.layer(Some(layer), &shown(layer))));
         }
         missing
     }
@@ -84,11 +95,12 @@ impl Image {
     /// An image index (OCI image specification, image-index): manifests, or indexes again.
     fn index(&self, index: &Value, depth: usize, missing: &mut BTreeSet<String>) {
         let manifests = list(&index["manifests"]);
-        let known = |descriptor: &&Value| blob(descriptor).is_some_and(|name| self.present.contains(&name));
+        let known =
+            |descriptor: &&Value| blob(descriptor).is_some_and(|name| self.present.contains_key(&name));
         // An index of many platforms is often kept with one platform's image alone.
         if depth == 0 || !manifests.iter().any(|descriptor| known(&descriptor)) {
             for descriptor in manifests.iter().filter(|descriptor| !known(descriptor)) {
-                missing.insert(absent("manifest", descriptor));
+                missing.insert(format!("the manifest {} is not in it", digest(descriptor)));
             }
         }
         for name in manifests.iter().filter_map(blob) {
@@ -104,8 +116,8 @@ impl Image {
                 // Layers that may not be passed on lie elsewhere, by design.
                 let kind = layer["mediaType"].as_str().unwrap_or_default();
                 let elsewhere = kind.contains("nondistributable") || kind.contains("foreign");
-                if !elsewhere && blob(layer).is_none_or(|name| !self.present.contains(&name)) {
-                    missing.insert(absent("layer", layer));
+                if !elsewhere {
+                    missing.extend(self.layer(blob(layer).as_deref(), &digest(layer)));
                 }
             }
         }
@@ -123,7 +135,8 @@ impl Watched<'_> {
         names: &mut Names,
         reader: &mut dyn Read,
     ) {
-        let plain = member.strip_prefix("./").unwrap_or(member);
+        let plain = plain(member);
+        let before = visit.opened;
         let room = DOCUMENTS.saturating_sub(self.image.kept).min(DOCUMENT);
         let hasher = plain.starts_with(BLOBS).then(Hasher::default);
         let mut hearing = Hearing { reader, hasher, said: Vec::new(), room };
@@ -133,12 +146,12 @@ impl Watched<'_> {
         if !said.is_empty() {
             self.image.documents.insert(plain.to_owned(), said);
         }
-        self.image.note(plain);
+        self.image.note(plain, visit.opened > before);
         let Some(promised) = plain.strip_prefix(BLOBS) else { return };
-        let digest = hasher.map(Hasher::finish).map(|digest| digest.to_string());
-        if digest.as_deref() != Some(promised) && !visit.ended() {
+        let found = hasher.map(Hasher::finish).map(|digest| digest.to_string());
+        if found.as_deref() != Some(promised) && !visit.ended() {
             let name = format!("{archive}!{}", shown(member));
-            let what = format!("its sha256 is {}, not its name", digest.unwrap_or_default());
+            let what = format!("its sha256 is {}, not its name", found.unwrap_or_default());
             visit.unreadable(&name, damaged(&name, what));
         }
     }
@@ -171,9 +184,14 @@ impl Read for Hearing<'_> {
     }
 }
 
-/// Whether an archive of `docker save` or `podman save` may call a layer so: `ID/layer.tar`, `DIGEST.tar`.
+fn plain(member: &str) -> &str {
+    member.strip_prefix("./").unwrap_or(member)
+}
+
+/// Whether a layer may be called so: `ID/layer.tar` and `DIGEST.tar` by `docker save` and `podman save`, `DIGEST.tar.gz` by
+/// others that write docker's archives.
 fn is_layer(plain: &str) -> bool {
-    plain.ends_with("/layer.tar") || (plain.ends_with(".tar") && !plain.contains('/'))
+    Format::promises_tar(plain)
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -185,6 +203,6 @@ fn blob(descriptor: &Value) -> Option<String> {
     Some(format!("{BLOBS}{}", descriptor["digest"].as_str()?.strip_prefix("sha256:")?))
 }
 
-fn absent(what: &str, descriptor: &Value) -> String {
-    format!("the {what} {} is not in it", shown(descriptor["digest"].as_str().unwrap_or("without a digest")))
+fn digest(descriptor: &Value) -> String {
+    shown(descriptor["digest"].as_str().unwrap_or("without a digest"))
 }

@@ -191,3 +191,17 @@ pub(crate) fn drain(reader: &mut dyn Read) -> io::Result<u64> {
         }
     }
 }
+
+/// Reads on to the end, and tells whether nothing but zeros came.
+pub(crate) fn only_zeros(reader: &mut dyn Read) -> io::Result<bool> {
+    let mut piece = [0; 16 << 10];
+    let mut zeros = true;
+    loop {
+        match reader.read(&mut piece) {
+            Ok(0) => return Ok(zeros),
+            Ok(read) => zeros &= piece[..read].iter().all(|byte| *byte == 0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

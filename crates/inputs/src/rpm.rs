@@ -39,9 +39,12 @@ pub(crate) fn read(visit: &mut Visit<'_>, archive: &str, reader: &mut dyn Read) 
             cpio::read(visit, archive, &files, &mut unpack::reader(archive, format, &mut payload, budget)?)
         }
         // LZMA's properties byte and the low half of its dictionary's size, as every packer writes them.
-        _ if head.starts_with(&[0x5d, 0, 0]) => {
-            cpio::read(visit, archive, &files, &mut unpack::lzma(archive, &mut payload, budget)?)
-        }
+        _ if head.starts_with(&[0x5d, 0, 0]) => cpio::read(
+            visit,
+            archive,
+            &files,
+            &mut unpack::reader(archive, Format::Lzma, &mut payload, budget)?,
+        ),
         _ if head.starts_with(b"07070") => cpio::read(visit, archive, &files, &mut payload),
         _ => Err(damaged(archive, "its payload is packed in an unknown way")),
     }

@@ -47,7 +47,7 @@ pub fn list(path: &Path, limits: &Limits) -> Result<Vec<Source>, Error> {
     let metadata = fs::metadata(path).map_err(|error| from_io(&name, error))?;
     let mut sources = Vec::new();
     if metadata.is_dir() {
-        list_folder(path, limits, 0, &mut sources);
+        list_folder(path, limits, 0, &[], &mut sources);
     } else if metadata.is_file() {
         sources.push(Source { name, place: Place::File { path: path.to_owned(), asked: true } });
     } else {
@@ -57,7 +57,12 @@ pub fn list(path: &Path, limits: &Limits) -> Result<Vec<Source>, Error> {
     Ok(sources)
 }
 
-fn list_folder(path: &Path, limits: &Limits, depth: usize, sources: &mut Vec<Source>) {
+/// The files of an OCI image layout, and the folder among its blobs, that are read as an image's.
+const LAYOUT: [&str; 2] = ["index.json", "oci-layout"];
+const BLOBS: &str = "sha256";
+
+/// The files below `path`, without those in it that are called as in `skipped`.
+fn list_folder(path: &Path, limits: &Limits, depth: usize, skipped: &[&str], sources: &mut Vec<Source>) {
     let name = path.display().to_string();
     let refused = |kind, message| Source { name: name.clone(), place: Place::Unreadable(kind, message) };
     if depth > limits.depth {
@@ -73,17 +78,24 @@ fn list_folder(path: &Path, limits: &Limits, depth: usize, sources: &mut Vec<Sou
     };
     entries.sort_by_key(fs::DirEntry::file_name);
     let has = |name: &str| entries.iter().any(|entry| entry.file_name() == name);
-    if has("oci-layout") && has("index.json") && has("blobs") {
-        return sources.push(Source { name, place: Place::Layout(path.to_owned()) });
+    let is_layout = has("oci-layout") && has("index.json") && has("blobs");
+    if is_layout {
+        sources.push(Source { name: name.clone(), place: Place::Layout(path.to_owned()) });
     }
-    for entry in entries {
+    // What else lies beside an image's parts, or among its blobs, is not the image's.
+    let skipped = if is_layout { &LAYOUT[..] } else { skipped };
+    for entry in entries.into_iter().filter(|entry| skipped.iter().all(|name| entry.file_name() != *name)) {
         if sources.len() >= limits.files {
             let message = format!("{name}: not read further: more than {} files", limits.files);
             return sources.push(refused(ErrorKind::TooLarge, message));
         }
         let path = entry.path();
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => list_folder(&path, limits, depth + 1, sources),
+            Ok(kind) if kind.is_dir() => {
+                let read = is_layout && entry.file_name() == "blobs";
+                let skipped = if read { &[BLOBS][..] } else { &[] };
+                list_folder(&path, limits, depth + 1, skipped, sources);
+            }
             Ok(kind) if kind.is_file() => {
                 let name = path.display().to_string();
                 sources.push(Source { name, place: Place::File { path, asked: false } });
@@ -110,7 +122,7 @@ impl Source {
         let budget = Budget::new(limits);
         let mut visit = Visit::new(&budget, give);
         let visited = match &self.place {
-            Place::File { path, asked } => Bytes::of_file(path, file_limit(&self.name, limits))
+            Place::File { path, asked } => Bytes::of_file(path, limits.unpacked_bytes)
                 .map(|(bytes, mode)| visit.file(&self.name, Some(path), bytes, mode, *asked)),
             Place::Layout(folder) => {
                 read_layout(&mut visit, &self.name, folder);
@@ -146,20 +158,15 @@ pub fn members(path: &Path, limits: &Limits, give: &mut dyn FnMut(Input)) -> Res
     first.map_or(Ok(()), Err)
 }
 
-/// An archive is mapped and read as a stream, so it may be larger than what is looked at whole.
-fn file_limit(name: &str, limits: &Limits) -> u64 {
-    if Format::promised(name).is_some() { limits.unpacked_bytes } else { limits.file_bytes }
-}
-
 /// The blobs of an OCI image layout, in order of their names.
 fn read_layout(visit: &mut Visit<'_>, name: &str, folder: &Path) {
     let (mut image, mut names) = (Image::default(), Names::default());
-    let mut files = vec!["index.json".to_owned()];
-    let blobs = folder.join("blobs/sha256");
+    let mut files: Vec<_> = LAYOUT.map(str::to_owned).into();
+    let blobs = folder.join("blobs").join(BLOBS);
     match fs::read_dir(&blobs).and_then(|entries| entries.collect::<Result<Vec<_>, _>>()) {
         Ok(entries) => {
             let names = entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
-            files.extend(names.map(|name| format!("blobs/sha256/{name}")));
+            files.extend(names.map(|name| format!("blobs/{BLOBS}/{name}")));
         }
         Err(error) => visit.unreadable(name, from_io(&blobs.display().to_string(), error)),
     }
@@ -172,8 +179,9 @@ fn read_layout(visit: &mut Visit<'_>, name: &str, folder: &Path) {
         match open_regular(&path) {
             Ok(blob) => {
                 let mut reader = Counted { reader: blob, budget: visit.budget };
-                if let Some(watched) = image.watch(&file) {
-                    watched.member(visit, name, &file, None, &mut names, &mut reader);
+                match image.watch(&file) {
+                    Some(watched) => watched.member(visit, name, &file, None, &mut names, &mut reader),
+                    None => visit.member(name, &file, None, &mut names, &mut reader),
                 }
             }
             Err(error) => visit.unreadable(&path.display().to_string(), error),

@@ -1,6 +1,6 @@
 //! The compressions, each as a reader that counts what it gives.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Cursor, Read};
 
 use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
@@ -9,8 +9,8 @@ use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
 use crate::Error;
 use crate::error::{damaged, from_io};
-use crate::format::Format;
-use crate::limits::{Budget, Metered, WINDOW};
+use crate::format::{Format, is_skippable};
+use crate::limits::{Budget, Exact, Metered, WINDOW, drain};
 
 /// What `format` packed into `reader`.
 pub(crate) fn reader<'r>(
@@ -25,20 +25,12 @@ pub(crate) fn reader<'r>(
         Format::Bzip2 => metered(MultiBzDecoder::new(reader), budget),
         Format::Xz => metered(XzReader::new_mem_limit(reader, true, decoder_kib()), budget),
         Format::Zstd => metered(Zstd::new(reader).map_err(|error| from_io(name, error))?, budget),
+        Format::Lzma => {
+            let lzma = LzmaReader::new_mem_limit(reader, decoder_kib(), None);
+            metered(lzma.map_err(|error| from_io(name, error))?, budget)
+        }
         other => return Err(damaged(name, format!("a {} is not a compressed file", other.name()))),
     })
-}
-
-/// What the old lzma format packed, which has no magic bytes: known by what names it.
-pub(crate) fn lzma<'r>(
-    name: &str,
-    reader: &'r mut dyn Read,
-    budget: &'r Budget,
-) -> Result<Box<dyn Read + 'r>, Error> {
-    let reader = BufReader::with_capacity(32 << 10, reader);
-    let reader =
-        LzmaReader::new_mem_limit(reader, decoder_kib(), None).map_err(|error| from_io(name, error))?;
-    Ok(metered(reader, budget))
 }
 
 /// The window and what the decoder needs beside it, in KiB.
@@ -50,14 +42,14 @@ fn metered<'r>(reader: impl Read + 'r, budget: &'r Budget) -> Box<dyn Read + 'r>
     Box::new(Metered { reader, budget })
 }
 
-/// All frames of a zstd file, one after the other (RFC 8878, section 3).
+/// All frames of a zstd file, one after the other (RFC 8878, section 3); those that are to be skipped are.
 struct Zstd<R: Read> {
     frame: Option<StreamingDecoder<Ahead<R>, FrameDecoder>>,
 }
 
 impl<R: Read> Zstd<R> {
     fn new(reader: R) -> io::Result<Zstd<R>> {
-        Ok(Zstd { frame: Some(next_frame(Ahead { reader, first: None })?) })
+        Ok(Zstd { frame: next_frame(reader)? })
     }
 }
 
@@ -78,48 +70,33 @@ impl<R: Read> Read for Zstd<R> {
             {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "its zstd checksum is wrong"));
             }
-            let mut source = self.frame.take().map(StreamingDecoder::into_inner);
-            if let Some(mut source) = source.take()
-                && source.more()?
-            {
-                self.frame = Some(next_frame(source)?);
+            if let Some(frame) = self.frame.take() {
+                self.frame = next_frame(frame.into_inner().into_inner().1)?;
             }
         }
         Ok(0)
     }
 }
 
-fn next_frame<R: Read>(reader: Ahead<R>) -> io::Result<StreamingDecoder<Ahead<R>, FrameDecoder>> {
-    StreamingDecoder::new_with_max_window_size(reader, WINDOW).map_err(io::Error::other)
-}
+/// The magic bytes of the next frame, given back, and the rest.
+type Ahead<R> = io::Chain<Cursor<Vec<u8>>, R>;
 
-/// A reader that can be asked whether it has more.
-struct Ahead<R> {
-    reader: R,
-    first: Option<u8>,
-}
-
-impl<R: Read> Ahead<R> {
-    fn more(&mut self) -> io::Result<bool> {
-        let mut byte = [0];
-        if self.first.is_none() && self.reader.read(&mut byte)? == 1 {
-            self.first = Some(byte[0]);
+/// The next frame that is not skipped; `None` at the end.
+fn next_frame<R: Read>(mut reader: R) -> io::Result<Option<StreamingDecoder<Ahead<R>, FrameDecoder>>> {
+    loop {
+        let mut magic = Vec::new();
+        (&mut reader).take(4).read_to_end(&mut magic)?;
+        if magic.is_empty() {
+            return Ok(None);
         }
-        Ok(self.first.is_some())
-    }
-}
-
-impl<R: Read> Read for Ahead<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match (self.first.take(), buffer.first_mut()) {
-            (Some(byte), Some(place)) => {
-                *place = byte;
-                Ok(1)
-            }
-            (first, _) => {
-                self.first = first;
-                self.reader.read(buffer)
-            }
+        if is_skippable(&magic) {
+            let mut size = [0; 4];
+            reader.read_exact(&mut size)?;
+            drain(&mut Exact { reader: &mut reader, left: u32::from_le_bytes(size).into() })?;
+            continue;
         }
+        let reader = Cursor::new(magic).chain(reader);
+        let frame = StreamingDecoder::new_with_max_window_size(reader, WINDOW).map_err(io::Error::other)?;
+        return Ok(Some(frame));
     }
 }

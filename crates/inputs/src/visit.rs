@@ -8,8 +8,8 @@ use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use crate::error::{damaged, from_io};
-use crate::format::{Format, HEAD, looks_like_a_program};
-use crate::limits::{Budget, CHECKED, PROBLEMS, drain};
+use crate::format::{Format, HEAD, is_tar, looks_like_a_program};
+use crate::limits::{Budget, CHECKED, PROBLEMS, drain, only_zeros};
 use crate::{Bytes, Error, ErrorKind, Input, Item};
 use crate::{cabinet, deb, installer, rpm, tar, unpack, zip};
 
@@ -21,11 +21,13 @@ pub(crate) struct Visit<'a> {
     give: &'a mut dyn FnMut(Item),
     nesting: usize,
     problems: usize,
+    /// How many archives were opened so far, those of nothing but zeros among them: an empty tar.
+    pub(crate) opened: usize,
 }
 
 impl<'a> Visit<'a> {
     pub(crate) fn new(budget: &'a Budget, give: &'a mut dyn FnMut(Item)) -> Visit<'a> {
-        Visit { budget, members: false, give, nesting: 0, problems: 0 }
+        Visit { budget, members: false, give, nesting: 0, problems: 0, opened: 0 }
     }
 
     /// Whether there is no use in reading on.
@@ -71,26 +73,43 @@ impl<'a> Visit<'a> {
         let head = &bytes[..bytes.len().min(HEAD as usize)];
         let format =
             Format::of(head).filter(|format| *format != Format::Installer || installer::is_one(&bytes));
-        let promised = Format::promised(name);
-        let opened = match (format, promised) {
-            (Some(Format::Program), _) if asked || looks_like_a_program(&bytes) => {
-                return self.give(name, bytes, mode);
-            }
-            (None | Some(Format::Program), None) => {
+        let opened = match (format, Format::promised(name)) {
+            (Some(Format::Program), _) => self.program(name, bytes, mode, asked),
+            (None, None) => {
                 if asked {
                     self.give(name, bytes, mode);
                 }
                 return;
             }
-            // An empty tar is zeros alone.
-            (None, Some(Format::Tar)) if !bytes.is_empty() => self.open_file(name, Format::Tar, path, &bytes),
-            (None | Some(Format::Program), Some(promised)) => {
-                Err(damaged(name, format!("it does not begin as a {}", promised.name())))
+            // An empty tar is zeros alone, and lzma has no magic bytes.
+            (None, Some(promised @ (Format::Tar | Format::Lzma))) if !bytes.is_empty() => {
+                self.open_file(name, promised, path, &bytes)
             }
+            (None, Some(promised)) => Err(is_none(name, promised)),
             (Some(format), _) => self.open_file(name, format, path, &bytes),
         };
         if let Err(error) = opened {
             self.unreadable(name, error);
+        }
+    }
+
+    /// What begins as a program, all of it. A tar archive does when its first name begins so.
+    fn program(&mut self, name: &str, bytes: Bytes, mode: Option<u32>, asked: bool) -> Result<(), Error> {
+        let file_bytes = self.budget.limits.file_bytes;
+        match (looks_like_a_program(&bytes), is_tar(&bytes)) {
+            (true, true) => Err(damaged(name, "it is a program and a tar archive at once")),
+            (false, true) => self.open_stream(name, Format::Tar, &mut &bytes[..]),
+            (true, false) if bytes.len() as u64 > file_bytes => Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("{name} has {} bytes, which is more than {file_bytes}", bytes.len()),
+            )),
+            (false, false) if !asked => {
+                Format::promised(name).map_or(Ok(()), |promised| Err(is_none(name, promised)))
+            }
+            _ => {
+                self.give(name, bytes, mode);
+                Ok(())
+            }
         }
     }
 
@@ -104,13 +123,11 @@ impl<'a> Visit<'a> {
         reader: &mut dyn Read,
     ) {
         let name = format!("{archive}!{}", shown(member));
-        let looked = self.budget.member().and_then(|()| names.admit(&name, member)).and_then(|()| {
-            let looked = self.look(&name, mode, reader);
-            // Also after an error the archive's reader must come to the next member.
-            let drained = drain(reader).map_err(|error| from_io(&name, error));
-            looked.and(drained.map(drop))
-        });
-        if let Err(error) = looked {
+        let admitted = self.budget.member().and_then(|()| names.admit(&name, member));
+        let looked = admitted.and_then(|()| self.look(&name, mode, reader));
+        // Also after an error the archive's reader must come to the next member.
+        let drained = drain(reader).map_err(|error| from_io(&name, error));
+        if let Err(error) = looked.and(drained.map(drop)) {
             self.unreadable(&name, error);
         }
     }
@@ -124,14 +141,21 @@ impl<'a> Visit<'a> {
         }
         let mut head = Vec::new();
         reader.take(HEAD).read_to_end(&mut head).map_err(|error| from_io(name, error))?;
-        let Some(format) = Format::of(&head) else { return Ok(()) };
+        let format = match (Format::of(&head), Format::promised(name)) {
+            (Some(format), _) => format,
+            (None, Some(promised @ (Format::Tar | Format::Lzma))) if !head.is_empty() => promised,
+            (None, Some(promised)) => return Err(is_none(name, promised)),
+            (None, None) if head.iter().all(|byte| *byte == 0) => {
+                let empty = only_zeros(&mut reader.take(CHECKED)).map_err(|error| from_io(name, error))?;
+                self.opened += usize::from(empty);
+                return Ok(());
+            }
+            (None, None) => return Ok(()),
+        };
         let mut whole = Cursor::new(head).chain(reader);
         if format == Format::Program {
             let bytes = Bytes::of_reader(name, &mut whole, file_bytes)?;
-            if looks_like_a_program(&bytes) {
-                self.give(name, bytes, mode);
-            }
-            return Ok(());
+            return self.program(name, bytes, mode, false);
         }
         self.open_stream(name, format, &mut whole)
     }
@@ -201,12 +225,16 @@ impl<'a> Visit<'a> {
             Format::Tar => self.deeper(name, |visit| tar::read(visit, name, reader)),
             Format::Deb => self.deeper(name, |visit| deb::read(visit, name, reader)),
             Format::Rpm => self.deeper(name, |visit| rpm::read(visit, name, reader)),
-            Format::Gzip | Format::Xz | Format::Bzip2 | Format::Zstd => {
+            Format::Gzip | Format::Xz | Format::Bzip2 | Format::Zstd | Format::Lzma => {
                 let budget = self.budget;
                 let mut reader = unpack::reader(name, format, reader, budget)?;
                 self.unpacked(name, &mut reader)
             }
             Format::Program => Ok(()),
+            Format::Foreign(what) => {
+                let message = format!("{name} is a {what}, which is not opened here");
+                Err(Error::new(ErrorKind::Unsupported, message).with_hint("unpack it and name the folder"))
+            }
         }
     }
 
@@ -214,20 +242,21 @@ impl<'a> Visit<'a> {
     fn unpacked(&mut self, name: &str, reader: &mut dyn Read) -> Result<(), Error> {
         let mut head = Vec::new();
         reader.take(HEAD).read_to_end(&mut head).map_err(|error| from_io(name, error))?;
-        let is_archive = Format::promised(name).is_some_and(|promised| promised != Format::Zip);
+        let is_archive = Format::promises_tar(name);
         let format = Format::of(&head).or((is_archive && !head.is_empty()).then_some(Format::Tar));
         let mut whole = Cursor::new(head).chain(reader);
         match format {
             None if is_archive => Err(damaged(name, "there is no archive in it")),
             // Damage shows as bytes of no format, until a checksum comes: at the end, or in bzip2 after each block.
-            None => drain(&mut whole.take(CHECKED)).map(drop).map_err(|error| from_io(name, error)),
+            None => {
+                let empty = only_zeros(&mut whole.take(CHECKED)).map_err(|error| from_io(name, error))?;
+                self.opened += usize::from(empty);
+                Ok(())
+            }
             Some(Format::Program) => {
                 let inner = format!("{name}!{}", stem(name));
                 let bytes = Bytes::of_reader(&inner, &mut whole, self.budget.limits.file_bytes)?;
-                if looks_like_a_program(&bytes) {
-                    self.give(&inner, bytes, None);
-                }
-                Ok(())
+                self.program(&inner, bytes, None, false)
             }
             Some(Format::Tar) => {
                 self.open_stream(name, Format::Tar, &mut whole)?;
@@ -250,6 +279,7 @@ impl<'a> Visit<'a> {
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
         self.nesting += 1;
+        self.opened += 1;
         let opened = open(self);
         self.nesting -= 1;
         opened
@@ -277,6 +307,10 @@ impl Names {
         }
         Ok(())
     }
+}
+
+fn is_none(name: &str, promised: Format) -> Error {
+    damaged(name, format!("it does not begin as a {}", promised.name()))
 }
 
 /// A member's name as it is shown: without what would move a terminal's cursor.

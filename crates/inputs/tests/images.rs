@@ -66,13 +66,18 @@ fn in_an_engine_and_saved() {
 fn layout(place: &Place) -> String {
     let shell = &place.shell;
     cmd!(shell, "tar -czf layer.tar.gz tree").quiet().run().unwrap();
+    layout_of(place, &place.bytes("layer.tar.gz"))
+}
+
+/// A layout with `layer` as its one layer.
+fn layout_of(place: &Place, layer: &[u8]) -> String {
     fs::create_dir_all(place.path("layout/blobs/sha256")).unwrap();
     let blob = |bytes: &[u8]| {
         let digest = artifact::Digest::of(bytes).to_string();
         place.write(&format!("layout/blobs/sha256/{digest}"), bytes);
         digest
     };
-    let layer = blob(&place.bytes("layer.tar.gz"));
+    let layer = blob(layer);
     let config = blob(br#"{"architecture":"arm64","os":"linux"}"#);
     let descriptor = |kind: &str, digest: &str| {
         format!(r#"{{"mediaType":"application/vnd.oci.image.{kind}","digest":"sha256:{digest}","size":1}}"#)
@@ -139,6 +144,46 @@ fn a_layer_that_is_gone_or_changed() {
 }
 
 #[test]
+fn a_layer_that_is_no_archive() {
+    let place = tree();
+    let digest = layout_of(&place, b"a key would open this");
+    for found in both(&place) {
+        let closed = format!("the layer sha256:{digest} is no archive that is opened here");
+        found.assert_refused(ErrorKind::Unreadable, &closed);
+    }
+    // Nothing in a layer is something: an empty archive, packed or not.
+    for pack in ["cat empty.tar", "gzip -c empty.tar"] {
+        let place = tree();
+        place.write("empty.tar", [0; 10240]);
+        let shell = &place.shell;
+        let layer = cmd!(shell, "sh -c {pack}").quiet().output().unwrap().stdout;
+        layout_of(&place, &layer);
+        for found in both(&place) {
+            assert_eq!(found.problems, [""; 0], "{pack}");
+        }
+    }
+}
+
+#[test]
+fn what_lies_beside_an_images_parts_is_looked_at() {
+    let place = tree();
+    let digest = layout(&place);
+    let whole = read(&place.path("layout"));
+    let program = place.bytes("tree/bin/small");
+    for beside in ["ship", "blobs/ship", "blobs/sha512/ship", "blobs/more/sha256/ship", "sub/index.json"] {
+        let path = place.path("layout").join(beside);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &program).unwrap();
+        let found = read(&place.path("layout"));
+        assert_eq!(found.files.len(), whole.files.len() + 1, "{beside}: {:?}", found.problems);
+        fs::remove_file(path).unwrap();
+    }
+    fs::write(place.path("layout/oci-layout"), &program).unwrap();
+    assert_eq!(read(&place.path("layout")).files.len(), whole.files.len() + 1);
+    assert!(!digest.is_empty());
+}
+
+#[test]
 fn a_docker_archive_without_its_layer() {
     let place = tree();
     let shell = &place.shell;
@@ -160,6 +205,29 @@ fn a_docker_archive_without_its_layer() {
     fs::rename(place.path("abc/layer.tar"), place.path("abc.tar")).unwrap();
     cmd!(shell, "tar -cf saved.tar manifest.json abc.tar").quiet().run().unwrap();
     assert_has_the_tree(&place, &place.path("saved.tar"));
+
+    // The way of others, whose layers are packed.
+    place.write("manifest.json", r#"[{"Config":"c.json","RepoTags":[],"Layers":["abc.tar.gz"]}]"#);
+    cmd!(shell, "gzip abc.tar").quiet().run().unwrap();
+    cmd!(shell, "tar -cf saved.tar manifest.json abc.tar.gz").quiet().run().unwrap();
+    assert_has_the_tree(&place, &place.path("saved.tar"));
+}
+
+#[test]
+fn a_layer_that_is_a_link_is_the_one_it_leads_to() {
+    let place = tree();
+    let shell = &place.shell;
+    place.write("manifest.json", r#"[{"Layers":["def/layer.tar"]}]"#);
+    for folder in ["abc", "def"] {
+        fs::create_dir(place.path(folder)).unwrap();
+    }
+    cmd!(shell, "tar -cf abc/layer.tar tree").quiet().run().unwrap();
+    std::os::unix::fs::symlink("../abc/layer.tar", place.path("def/layer.tar")).unwrap();
+    cmd!(shell, "tar -cf saved.tar abc def manifest.json").quiet().run().unwrap();
+    assert_has_the_tree(&place, &place.path("saved.tar"));
+    cmd!(shell, "tar -cf saved.tar def manifest.json").quiet().run().unwrap();
+    let found = read(&place.path("saved.tar"));
+    found.assert_refused(ErrorKind::Unreadable, "the layer def/layer.tar is not in it");
 }
 
 #[test]

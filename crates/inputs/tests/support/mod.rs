@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use inputs::{Item, Limits};
+use inputs::{ErrorKind, Item, Limits};
 use xshell::Shell;
 
 /// What [`tree`] puts below its folder: two programs, one of them large, and what is none.
@@ -90,6 +90,23 @@ pub(crate) struct Found {
     pub(crate) kinds: Vec<inputs::ErrorKind>,
 }
 
+impl Found {
+    /// Asserts that one program was found in `archive`, called `name` there, and nothing wrong.
+    #[track_caller]
+    pub(crate) fn assert_one(&self, name: &str) {
+        assert_eq!(self.problems, [""; 0]);
+        let names: Vec<_> = self.files.keys().collect();
+        assert!(names.len() == 1 && names[0].ends_with(name), "{name}: {names:?}");
+    }
+
+    /// Asserts that something was refused, and why.
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, kind: ErrorKind, text: &str) {
+        assert!(self.kinds.contains(&kind), "{kind:?}: {:?}", self.problems);
+        assert!(self.problems.iter().any(|problem| problem.contains(text)), "{text}: {:?}", self.problems);
+    }
+}
+
 pub(crate) fn read(path: &Path) -> Found {
     read_within(path, &Limits::default())
 }
@@ -110,6 +127,33 @@ pub(crate) fn read_within(path: &Path, limits: &Limits) -> Found {
         });
     }
     found
+}
+
+/// A tar archive of these entries: name, type, and what follows the header, whose size the header says.
+pub(crate) fn tar(entries: &[(&[u8], u8, &[u8])]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (name, kind, body) in entries {
+        bytes.extend(tar_header(name, *kind, body.len(), b""));
+        bytes.extend(*body);
+        bytes.resize(bytes.len().next_multiple_of(512), 0);
+    }
+    bytes.resize(bytes.len() + 1024, 0);
+    bytes
+}
+
+/// A ustar header; `prefix` is the part of it that most archives leave empty.
+pub(crate) fn tar_header(name: &[u8], kind: u8, size: usize, prefix: &[u8]) -> [u8; 512] {
+    let mut header = [0; 512];
+    header[..name.len()].copy_from_slice(name);
+    header[100..108].copy_from_slice(b"0000755\0");
+    header[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
+    header[156] = kind;
+    header[257..265].copy_from_slice(b"ustar\x0000");
+    header[345..345 + prefix.len()].copy_from_slice(prefix);
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    header
 }
 
 /// A cpio archive as rpm writes it.
