@@ -170,9 +170,9 @@ pub(crate) fn is_tar(head: &[u8]) -> bool {
 /// Whether a tar header (POSIX ustar and older) has the right checksum: the sum of its bytes, the checksum as spaces. Old
 /// writers added them up as signed numbers.
 pub(crate) fn is_tar_header(block: &[u8; 512]) -> bool {
-    let digits = block[148..156].trim_ascii_start();
-    let digits = &digits[..digits.iter().take_while(|byte| (b'0'..=b'7').contains(byte)).count()];
-    if digits.is_empty() {
+    let field = block[148..156].trim_ascii_start();
+    let (digits, end) = field.split_at(field.iter().take_while(|byte| (b'0'..=b'7').contains(byte)).count());
+    if digits.is_empty() || !matches!(end.first(), None | Some(0 | b' ')) {
         return false;
     }
     let wanted = digits.iter().fold(0, |sum, digit| sum * 8 + i64::from(digit - b'0'));

@@ -16,6 +16,7 @@ pub(crate) mod elf {
     pub(crate) const PT_GNU_STACK: u32 = 0x6474_e551;
     pub(crate) const PT_GNU_RELRO: u32 = 0x6474_e552;
     pub(crate) const PT_GNU_PROPERTY: u32 = 0x6474_e553;
+    pub(crate) const PF_X: u32 = 1;
     pub(crate) const PF_W: u32 = 2;
 
     pub(crate) const SHT_NULL: u32 = 0;
@@ -49,12 +50,16 @@ pub(crate) mod elf {
     pub(crate) const DT_RELRSZ: i64 = 35;
     pub(crate) const DT_RELR: i64 = 36;
     pub(crate) const DT_GNU_HASH: i64 = 0x6fff_fef5;
+    pub(crate) const DT_DEPAUDIT: i64 = 0x6fff_fefb;
+    pub(crate) const DT_AUDIT: i64 = 0x6fff_fefc;
     pub(crate) const DT_VERSYM: i64 = 0x6fff_fff0;
     pub(crate) const DT_FLAGS_1: i64 = 0x6fff_fffb;
     pub(crate) const DT_VERDEF: i64 = 0x6fff_fffc;
     pub(crate) const DT_VERDEFNUM: i64 = 0x6fff_fffd;
     pub(crate) const DT_VERNEED: i64 = 0x6fff_fffe;
     pub(crate) const DT_VERNEEDNUM: i64 = 0x6fff_ffff;
+    pub(crate) const DT_AUXILIARY: i64 = 0x7fff_fffd;
+    pub(crate) const DT_FILTER: i64 = 0x7fff_ffff;
 
     pub(crate) const DF_TEXTREL: u64 = 4;
     pub(crate) const DF_BIND_NOW: u64 = 8;
@@ -62,7 +67,11 @@ pub(crate) mod elf {
     pub(crate) const DF_1_PIE: u64 = 0x800_0000;
     pub(crate) const VER_FLG_WEAK: u16 = 2;
     pub(crate) const EM_MIPS: u16 = 8;
+    pub(crate) const EM_PARISC: u16 = 15;
+    pub(crate) const EM_PPC64: u16 = 21;
     pub(crate) const EM_S390: u16 = 22;
+    pub(crate) const EM_IA_64: u16 = 50;
+    pub(crate) const EM_AARCH64: u16 = 183;
     pub(crate) const EM_ALPHA: u16 = 0x9026;
     pub(crate) const VER_NDX_GLOBAL: u16 = 1;
 

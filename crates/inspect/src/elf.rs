@@ -2,6 +2,7 @@
 
 mod dynamic;
 pub(crate) mod linkage;
+mod loader;
 mod marks;
 mod notes;
 mod properties;
@@ -26,6 +27,7 @@ pub(crate) fn read(data: &[u8]) -> Result<(Elf, Vec<Anomaly>), Error> {
     elf.interpreter = interpreter(image, &elf, &mut survey);
     elf.symbol_count = symbols::static_count(&elf);
     dynamic::read(image, &mut elf, &mut survey);
+    loader::check(image, &elf, &mut survey);
     let loaded = notes::read(image, &mut elf, &mut survey);
     marks::read(image, &mut elf, loaded, &mut survey);
     Ok((elf, survey.anomalies))

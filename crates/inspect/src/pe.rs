@@ -34,6 +34,8 @@ const TLS: usize = 9;
 const LOAD_CONFIG: usize = 10;
 const BOUND_IMPORTS: usize = 11;
 const DELAY_IMPORTS: usize = 13;
+/// What Windows looks up by RtlImageDirectoryEntryToData, which asks for an address alone.
+const FOUND_BY_ADDRESS: [(usize, &str); 3] = [(EXPORTS, "export"), (IMPORTS, "import"), (TLS, "TLS")];
 const CLR: usize = 14;
 
 const COFF_HEADER: u64 = 20;
@@ -169,7 +171,15 @@ impl Image<'_> {
             let at = optional + first + 8 * index;
             Some(DataDirectory { address: self.bytes.u32(at)?, size: self.bytes.u32(at + 4)? })
         });
-        directories.collect()
+        let directories: Vec<_> = directories.collect();
+        for (index, name) in FOUND_BY_ADDRESS {
+            if directories.get(index).is_some_and(|directory| directory.address != 0 && directory.size == 0) {
+                let what =
+                    format!("the {name} directory has an address and no bytes; loaders go by the address");
+                survey.anomaly("data directories", what);
+            }
+        }
+        directories
     }
 
     fn sections(self, pe: &Pe, coff: u64, optional_size: u64, survey: &mut Survey) -> Vec<PeSection> {

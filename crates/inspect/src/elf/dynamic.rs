@@ -137,10 +137,21 @@ fn tables(image: Image<'_>, elf: &Elf, survey: &mut Survey) -> Tables {
     }
 }
 
+/// Tags whose value is a text's offset.
+const NAMED: [i64; 8] = [
+    constants::DT_NEEDED,
+    constants::DT_SONAME,
+    constants::DT_RPATH,
+    constants::DT_RUNPATH,
+    constants::DT_AUDIT,
+    constants::DT_DEPAUDIT,
+    constants::DT_AUXILIARY,
+    constants::DT_FILTER,
+];
+
 fn name_entries(image: Image<'_>, elf: &mut Elf, tables: &Tables, survey: &mut Survey) {
     for entry in &mut elf.dynamic {
-        let named = [constants::DT_NEEDED, constants::DT_SONAME, constants::DT_RPATH, constants::DT_RUNPATH];
-        if !named.contains(&entry.tag) {
+        if !NAMED.contains(&entry.tag) {
             continue;
         }
         let offset = u32::try_from(entry.value).ok();
@@ -153,7 +164,8 @@ fn name_entries(image: Image<'_>, elf: &mut Elf, tables: &Tables, survey: &mut S
             constants::DT_NEEDED => elf.needed.push(text),
             constants::DT_SONAME => elf.soname = Some(text),
             constants::DT_RPATH => elf.rpath = Some(text),
-            _ => elf.runpath = Some(text),
+            constants::DT_RUNPATH => elf.runpath = Some(text),
+            _ => {}
         }
     }
 }
@@ -185,7 +197,8 @@ fn relocations(elf: &Elf) -> RelocationCount {
     RelocationCount { entries, packed_bytes: value(elf, constants::DT_RELRSZ).unwrap_or(0) }
 }
 
-/// The chain at `DT_VERNEED`. Offsets only grow, so a chain cannot run in circles.
+/// The chain at `DT_VERNEED`, to its end as loaders do, whatever the counts say. Offsets only grow, so a chain cannot run in
+/// circles.
 fn read_needed_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables, survey: &mut Survey) {
     const PART: &str = "versions needed";
     let Some(address) = value(elf, constants::DT_VERNEED) else { return };
@@ -194,7 +207,9 @@ fn read_needed_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables, su
         return;
     };
     let bytes = image.bytes;
-    for _ in 0..value(elf, constants::DT_VERNEEDNUM).unwrap_or(0) {
+    let mut files = 0;
+    loop {
+        files += 1;
         let (Some(count), Some(file), Some(first), Some(next)) =
             (bytes.u16(offset + 2), bytes.u32(offset + 4), bytes.u32(offset + 8), bytes.u32(offset + 12))
         else {
@@ -205,7 +220,7 @@ fn read_needed_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables, su
         let shared = Arc::from(library.as_str());
         let mut need = VersionNeed { library, versions: Vec::new() };
         let mut entry = offset + u64::from(first);
-        for _ in 0..count {
+        loop {
             if !survey.admit(PART) {
                 return;
             }
@@ -240,6 +255,15 @@ fn read_needed_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables, su
             break;
         }
     }
+    counted(elf, constants::DT_VERNEEDNUM, files, PART, survey);
+}
+
+/// Whether the dynamic entry `tag` says how many there are, which loaders do not ask.
+fn counted(elf: &Elf, tag: i64, found: u64, part: &str, survey: &mut Survey) {
+    let said = value(elf, tag);
+    if said != Some(found) {
+        survey.anomaly(part, format!("there are {found}, the dynamic section says {}", said.unwrap_or(0)));
+    }
 }
 
 /// The chain at `DT_VERDEF`.
@@ -251,7 +275,9 @@ fn read_defined_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables, s
         return;
     };
     let bytes = image.bytes;
-    for _ in 0..value(elf, constants::DT_VERDEFNUM).unwrap_or(0) {
+    let mut versions = 0;
+    loop {
+        versions += 1;
         if !survey.admit(PART) {
             return;
         }
@@ -271,4 +297,5 @@ fn read_defined_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables, s
             break;
         }
     }
+    counted(elf, constants::DT_VERDEFNUM, versions, PART, survey);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::dynamic::{self, Tables, Version, value};
-use super::{Image, interpreter, symbols};
+use super::{Image, interpreter, loader, symbols};
 use crate::Error;
 use crate::bytes::Survey;
 use crate::constants::elf as constants;
@@ -25,6 +25,7 @@ pub(crate) fn read(data: &[u8]) -> Result<ElfLinkage, Error> {
     elf.segments = image.segments(&elf, counts.segments, &mut survey);
     elf.interpreter = interpreter(image, &elf, &mut survey);
     let tables = dynamic::read_names(image, &mut elf, &mut survey);
+    loader::check(image, &elf, &mut survey);
     let (imports, exports) = read_symbols(image, &elf, &tables, &mut survey);
     Ok(ElfLinkage {
         class: elf.class,
@@ -60,7 +61,7 @@ fn read_symbols(
         return (imports, exports);
     };
     let size = if image.wide { 24 } else { 16 };
-    let count = symbols::count(image, elf, tables, size);
+    let count = symbols::count(image, elf, tables, size, survey);
     let versions = tables.version_table.and_then(|address| image.locate(elf, address));
     let meanings = meanings(elf);
     for index in 1..count {

@@ -1,5 +1,7 @@
 //! What notes, comments and names tell about compiler, linker and packager.
 
+use std::ops::Range;
+
 use crate::constants::elf as constants;
 
 use super::{Image, properties, symbols};
@@ -20,12 +22,12 @@ const STACK_PROTECTOR: [&str; 5] = [
     "__intel_security_cookie",
 ];
 
-/// Reads what the notes, comments and symbols already read mean; only the first `loaded` notes are there when it runs.
-pub(super) fn read(image: Image<'_>, elf: &mut Elf, loaded: usize, survey: &mut Survey) {
+/// Reads what the notes, comments and symbols already read mean; properties count in the `loaded` notes alone.
+pub(super) fn read(image: Image<'_>, elf: &mut Elf, loaded: Range<usize>, survey: &mut Survey) {
     let mut marks = std::mem::take(&mut elf.marks);
     for (index, note) in elf.notes.iter().enumerate() {
         match (note.owner.as_str(), note.kind) {
-            ("GNU", NT_GNU_PROPERTY_TYPE_0) if index < loaded => {
+            ("GNU", NT_GNU_PROPERTY_TYPE_0) if loaded.contains(&index) => {
                 marks.properties.extend(properties::decode(image, elf, note, survey));
             }
             ("GNU", NT_GNU_ABI_TAG) if marks.abi_tag.is_none() => marks.abi_tag = abi_tag(image, note),

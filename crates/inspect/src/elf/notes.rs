@@ -1,17 +1,19 @@
 //! Notes, and the small sections that say where a file comes from.
 
+use std::ops::Range;
+
 use crate::constants::elf as constants;
 
 use super::{Image, marks};
 use crate::bytes::Survey;
-use crate::facts::{Elf, Note};
+use crate::facts::{Elf, ElfSegment, Note};
 use crate::limits;
 
 const GNU_BUILD_ID: u32 = 3;
 const GNU_PROPERTY: u32 = 5;
 
-/// Reads notes, build-id, debug link and comments. Returns how many of the notes are what a loader sees; they come first.
-pub(super) fn read(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) -> usize {
+/// Reads notes, build-id, debug link and comments. Returns which of the notes hold properties that a loader sees.
+pub(super) fn read(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) -> Range<usize> {
     let segments = elf.segments.iter().filter(|segment| segment.kind == constants::PT_NOTE);
     let mut places: Vec<_> =
         segments.map(|segment| (segment.offset, segment.file_size, segment.alignment)).collect();
@@ -27,14 +29,27 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) -> usiz
     if let (false, Some((offset, size, alignment))) = (has_properties, marks::property_segment(elf)) {
         read_notes(image, elf, survey, offset, size, if alignment == 8 { 8 } else { 4 });
     }
-    let loaded = elf.notes.len();
+    let loaded = 0..elf.notes.len();
     for (offset, size, alignment) in unloaded(elf) {
         read_notes(image, elf, survey, offset, size, if alignment == 8 { 8 } else { 4 });
     }
     let build_id = elf.notes.iter().find(|note| note.owner == "GNU" && note.kind == GNU_BUILD_ID);
     elf.build_id = build_id.map(|note| note.description.clone());
     read_links(image, elf, survey);
-    loaded
+    if sees_properties(image, elf) { loaded } else { 0..0 }
+}
+
+/// Whether a loader looks for properties here: in a `PT_GNU_PROPERTY`, and glibc on x86 also in a `PT_NOTE` where that is
+/// not there; both only where words of the file's class are aligned (x86-64 psABI, "Program Property"; glibc,
+/// sysdeps/generic/dl-prop.h and elf/dl-load.c; Linux, arch_parse_elf_property). An object's are the linker's to read.
+fn sees_properties(image: Image<'_>, elf: &Elf) -> bool {
+    let of = |kind: u32| elf.segments.iter().filter(move |segment| segment.kind == kind);
+    let is_aligned = |segment: &ElfSegment| segment.alignment == image.word_size();
+    if of(constants::PT_GNU_PROPERTY).next().is_some() {
+        return of(constants::PT_GNU_PROPERTY).any(is_aligned);
+    }
+    elf.file_type == constants::ET_REL
+        || (elf.machine != constants::EM_AARCH64 && of(constants::PT_NOTE).any(is_aligned))
 }
 
 /// Note sections outside of the note segments: probes for a tracer, the linker's version, or, as Go links, the build-id.
@@ -133,9 +148,18 @@ mod tests {
     fn file(segment_type: u32) -> Vec<u8> {
         let mut bytes = vec![0; 64];
         bytes[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
-        for (at, value) in
-            [(16, 2), (18, 62), (32, 64), (40, SECTIONS), (52, 64), (54, 56), (56, 1), (58, 64), (60, 3)]
-        {
+        for (at, value) in [
+            (16, 3),
+            (18, 62),
+            (20, 1),
+            (32, 64),
+            (40, SECTIONS),
+            (52, 64),
+            (54, 56),
+            (56, 1),
+            (58, 64),
+            (60, 3),
+        ] {
             bytes[at..at + 2].copy_from_slice(&(value as u16).to_le_bytes());
         }
         bytes.extend(segment_type.to_le_bytes().into_iter().chain(4_u32.to_le_bytes()));

@@ -51,7 +51,7 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, tables: &Tables, survey: &mu
         return;
     };
     let size = if image.wide { 24 } else { 16 };
-    let count = count(image, elf, tables, size);
+    let count = count(image, elf, tables, size, survey);
     let versions =
         tables.version_table.and_then(|address| image.locate(elf, address)).map(|(offset, _)| offset);
     for index in 1..count {
@@ -101,31 +101,32 @@ impl Symbol {
     }
 }
 
-/// How many symbols there are, which no dynamic tag says: from the section header where it describes the same table,
-/// from `DT_HASH`, from `DT_GNU_HASH`, or from what the table behind it leaves room for.
-pub(super) fn count(image: Image<'_>, elf: &Elf, tables: &Tables, size: u64) -> u64 {
+/// How many symbols there are, which no dynamic tag says: from the hash tables that loaders find them by, from the section
+/// header where it describes the same table, or from what the table behind it leaves room for.
+pub(super) fn count(image: Image<'_>, elf: &Elf, tables: &Tables, size: u64, survey: &mut Survey) -> u64 {
     let described = elf
         .sections
         .iter()
-        .find(|section| section.kind == constants::SHT_DYNSYM && Some(section.address) == tables.symbols);
-    if let Some(section) = described {
-        return section.size / size;
-    }
-    if let Some((hash, _)) = tables.hash.and_then(|address| image.locate(elf, address)) {
-        let count = if wide_hash(image, elf) {
+        .find(|section| section.kind == constants::SHT_DYNSYM && Some(section.address) == tables.symbols)
+        .map(|section| section.size / size);
+    let at = |address: Option<u64>| address.and_then(|address| image.locate(elf, address));
+    let hashed = at(tables.hash).and_then(|(hash, _)| {
+        if wide_hash(image, elf) {
             image.bytes.u64(hash.saturating_add(8))
         } else {
             image.bytes.u32(hash.saturating_add(4)).map(u64::from)
-        };
-        return count.unwrap_or(0);
-    }
-    let hashed = tables
-        .gnu_hash
-        .and_then(|address| image.locate(elf, address))
-        .and_then(|(hash, end)| gnu_hash_count(image, hash, end))
-        .unwrap_or(0);
-    if hashed > 0 {
-        return hashed;
+        }
+    });
+    let hashed = hashed.max(at(tables.gnu_hash).and_then(|(hash, end)| gnu_hash_count(image, hash, end)));
+    match (described, hashed) {
+        (Some(described), Some(hashed)) if described < hashed => {
+            let what = format!("their section header tells of {described}, their hash table of {hashed}");
+            survey.anomaly("dynamic symbols", what);
+            return hashed;
+        }
+        (Some(described), _) => return described,
+        (None, Some(hashed @ 1..)) => return hashed,
+        (None, _) => {}
     }
     // Nothing is offered, so nothing is hashed: symbols end at the latest where the next table begins.
     let begins = elf.dynamic.iter().filter(|entry| TABLES.contains(&entry.tag)).map(|entry| entry.value);
@@ -196,7 +197,7 @@ mod tests {
             memory_size: bytes.len() as u64,
             alignment: 1,
         });
-        count(image, &elf, &Tables { hash: Some(64), ..Tables::default() }, 24)
+        count(image, &elf, &Tables { hash: Some(64), ..Tables::default() }, 24, &mut Survey::default())
     }
 
     #[test]

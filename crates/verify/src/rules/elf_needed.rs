@@ -13,7 +13,7 @@ pub(crate) const RULE: Rule = Rule {
     fix: "link the library statically, or name it in `policy.needed-libraries` when every device has it",
     references: &[
         "ELF gABI, Shared Object Dependencies: DT_NEEDED",
-        "glibc, elf/dl-deps.c: _dl_map_object_deps",
+        "glibc, elf/dl-deps.c: _dl_map_object_deps; elf/rtld.c: load_audit_modules",
     ],
     check: Check::Elf(check),
 };
@@ -23,18 +23,41 @@ fn check(elf: &Elf, _: &Subject, policy: &Policy) -> Judgement {
     let known = |library: &str| {
         in_list(&policy.needed_libraries, library) && !in_list(&policy.denied_libraries, library)
     };
-    let wrong: Vec<_> = elf.needed.iter().filter(|library| !known(library)).map(String::as_str).collect();
+    let needed = elf.needed.iter().map(|library| (library.as_str(), None));
+    let loaded: Vec<_> = needed.chain(loaded_otherwise(elf)).collect();
+    let named = |(library, tag): &(&str, Option<&str>)| match tag {
+        None => (*library).to_owned(),
+        Some(tag) => format!("{library} ({tag})"),
+    };
+    let wrong: Vec<_> = loaded.iter().filter(|(library, _)| !known(library)).map(named).collect();
     let expected = format!("nothing but {}", listed_or_none(&policy.needed_libraries));
     if wrong.is_empty() {
-        Judgement::pass(listed_or_none(&elf.needed), expected)
+        Judgement::pass(listed_or_none(&loaded.iter().map(named).collect::<Vec<_>>()), expected)
     } else {
         Judgement::fail(listed(&wrong), expected)
     }
 }
 
+/// Libraries that are loaded as well, and by which tag: auditors, a list with colons, and what a filter stands before.
+fn loaded_otherwise(elf: &Elf) -> impl Iterator<Item = (&str, Option<&'static str>)> {
+    elf.dynamic.iter().flat_map(|entry| {
+        let tag = TAGS.iter().find(|(tag, _)| *tag == entry.tag).map(|(_, name)| *name);
+        let text = tag.and(entry.text.as_deref()).unwrap_or_default();
+        text.split(':').filter(|library| !library.is_empty()).map(move |library| (library, tag))
+    })
+}
+
+const TAGS: [(i64, &str); 4] = [
+    (0x6fff_fefb, "DT_DEPAUDIT"),
+    (0x6fff_fefc, "DT_AUDIT"),
+    (0x7fff_fffd, "DT_AUXILIARY"),
+    (0x7fff_ffff, "DT_FILTER"),
+];
+
 #[cfg(test)]
 mod tests {
     use artifact::Outcome;
+    use inspect::facts::DynamicEntry;
 
     use super::*;
     use crate::testing::*;
@@ -53,6 +76,21 @@ mod tests {
             Outcome::Fail,
             "libc.so",
         );
+    }
+
+    #[test]
+    fn a_library_that_another_tag_loads_counts_as_needed() {
+        for (tag, name) in TAGS {
+            let entry = |text: &str| DynamicEntry { text: Some(text.to_owned()), ..dynamic(tag, 1) };
+            let judgement = judge_elf(&RULE, |elf, _| elf.dynamic.push(entry("libc.so.6:/x/liba.so")));
+            assert_ends(&judgement, Outcome::Fail, &format!("/x/liba.so ({name})"));
+            let judgement = judge_elf(&RULE, |elf, _| elf.dynamic.push(entry("libc.so.6")));
+            assert_ends(&judgement, Outcome::Pass, &format!("libc.so.6 ({name})"));
+        }
+        let other = judge_elf(&RULE, |elf, _| {
+            elf.dynamic.push(DynamicEntry { text: Some("liba.so".to_owned()), ..dynamic(14, 1) });
+        });
+        assert_ends(&other, Outcome::Pass, "libc.so.6");
     }
 
     #[test]

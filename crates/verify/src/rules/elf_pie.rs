@@ -8,7 +8,11 @@ use crate::{Policy, Subject};
 
 const ET_EXEC: u16 = 2;
 const ET_DYN: u16 = 3;
+const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
+/// Twice what linkers ask for on any system is 128 KiB, and 2 MiB for large pages; the kernel clears as many bits of the
+/// address as the largest alignment has.
+const MOST_ALIGNMENT: u64 = 16 << 20;
 const DT_FLAGS_1: i64 = 0x6fff_fffb;
 const DF_1_PIE: u64 = 0x0800_0000;
 
@@ -38,6 +42,12 @@ fn check(elf: &Elf, subject: &Subject, policy: &Policy) -> Judgement {
     }
     if !elf.segments.iter().any(|segment| segment.kind == PT_DYNAMIC) {
         return Judgement::fail("ET_DYN without PT_DYNAMIC: nothing says how to move it", expected);
+    }
+    let alignments = elf.segments.iter().filter(|part| part.kind == PT_LOAD).map(|part| part.alignment);
+    if let Some(alignment) = alignments.max().filter(|alignment| *alignment > MOST_ALIGNMENT) {
+        let observed =
+            format!("a segment aligned to {alignment:#x} bytes: few addresses are left to choose from");
+        return Judgement::fail(observed, expected);
     }
     let apparent = ApparentKind::of(&subject.facts.binary);
     // Linkers from before 2014 set no flag, and then nothing tells an executable from a library.
@@ -72,6 +82,18 @@ mod tests {
         assert_ends(&unmoved, Outcome::Fail, "without PT_DYNAMIC");
         let other_tag = judge_elf(&RULE, |elf, _| elf.dynamic = vec![dynamic(30, DF_1_PIE)]);
         assert_ends(&other_tag, Outcome::CannotTell, "without DF_1_PIE");
+    }
+
+    #[test]
+    fn an_alignment_that_leaves_no_choice_fails() {
+        let aligned = |alignment| {
+            judge_elf(&RULE, |elf, _| {
+                let segment = elf.segments.iter_mut().find(|segment| segment.kind == PT_LOAD);
+                segment.expect("it is loaded").alignment = alignment;
+            })
+        };
+        assert_ends(&aligned(MOST_ALIGNMENT), Outcome::Pass, "DF_1_PIE");
+        assert_ends(&aligned(1 << 44), Outcome::Fail, "aligned to 0x100000000000 bytes");
     }
 
     #[test]

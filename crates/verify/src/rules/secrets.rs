@@ -45,7 +45,7 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
     })
 }
 
-/// How secrets of a kind begin, and what must follow.
+/// How secrets of a kind begin, and what must follow: at least so much, for compilers lay texts side by side without an end.
 type Form = (&'static str, fn(&[u8]) -> bool);
 
 fn forms(kind: Secret) -> &'static [Form] {
@@ -55,17 +55,18 @@ fn forms(kind: Secret) -> &'static [Form] {
             ("-----BEGIN PRIVATE KEY-----", key_follows),
             ("-----BEGIN RSA PRIVATE KEY-----", key_follows),
             ("-----BEGIN EC PRIVATE KEY-----", key_follows),
+            ("-----BEGIN DSA PRIVATE KEY-----", key_follows),
             ("-----BEGIN OPENSSH PRIVATE KEY-----", key_follows),
             ("-----BEGIN ENCRYPTED PRIVATE KEY-----", key_follows),
         ],
-        Secret::AwsKey => &[("AKIA", |tail| run(tail, upper) == 16), ("ASIA", |tail| run(tail, upper) == 16)],
+        Secret::AwsKey => &[("AKIA", |tail| run(tail, upper) >= 16), ("ASIA", |tail| run(tail, upper) >= 16)],
         Secret::GithubToken => &[
-            ("ghp_", |tail| run(tail, alphanumeric) == 36),
-            ("gho_", |tail| run(tail, alphanumeric) == 36),
-            ("ghu_", |tail| run(tail, alphanumeric) == 36),
-            ("ghs_", |tail| run(tail, alphanumeric) == 36),
-            ("ghr_", |tail| run(tail, alphanumeric) == 36),
-            ("github_pat_", |tail| run(tail, word) == 82),
+            ("ghp_", |tail| run(tail, alphanumeric) >= 36),
+            ("gho_", |tail| run(tail, alphanumeric) >= 36),
+            ("ghu_", |tail| run(tail, alphanumeric) >= 36),
+            ("ghs_", |tail| run(tail, alphanumeric) >= 36),
+            ("ghr_", |tail| run(tail, alphanumeric) >= 36),
+            ("github_pat_", |tail| run(tail, word) >= 82),
         ],
         Secret::GitlabToken => &[("glpat-", |tail| run(tail, word) >= 20)],
         Secret::SlackToken => &[
@@ -75,7 +76,7 @@ fn forms(kind: Secret) -> &'static [Form] {
             ("xoxr-", |tail| run(tail, |byte| byte.is_ascii_digit()) >= 10),
             ("xoxs-", |tail| run(tail, |byte| byte.is_ascii_digit()) >= 10),
         ],
-        Secret::GoogleKey => &[("AIza", |tail| run(tail, word) == 35)],
+        Secret::GoogleKey => &[("AIza", |tail| run(tail, word) >= 35)],
     }
 }
 
@@ -129,18 +130,20 @@ mod tests {
     }
 
     #[test]
-    fn a_token_counts_with_its_whole_length_and_is_not_repeated_in_the_report() {
+    fn a_token_is_found_and_not_repeated_in_the_report() {
         // Put together here, so that no scanner takes the source for a leak.
         let key = ["AKIA", "IOSFODNN7EXAMPLE"].concat();
         let judgement = judge_text(Secret::AwsKey, &key);
         assert_ends(&judgement, Outcome::Fail, "`AKIA…` at offset 0x1");
         assert!(!format!("{judgement:?}").contains("IOSFODNN"));
-        assert_ends(&judge_text(Secret::AwsKey, &format!("{key}X")), Outcome::Pass, "none");
+        // As rustc lays texts side by side.
+        let judgement = judge_text(Secret::AwsKey, &format!("{key}Authorization"));
+        assert_ends(&judgement, Outcome::Fail, "`AKIA…` at offset 0x1");
     }
 
     #[test]
     fn each_form_counts_from_its_length_on() {
-        let exactly = [
+        let forms = [
             (Secret::AwsKey, "AKIA", 16),
             (Secret::AwsKey, "ASIA", 16),
             (Secret::GithubToken, "ghp_", 36),
@@ -150,8 +153,6 @@ mod tests {
             (Secret::GithubToken, "ghr_", 36),
             (Secret::GithubToken, "github_pat_", 82),
             (Secret::GoogleKey, "AIza", 35),
-        ];
-        let at_least = [
             (Secret::GitlabToken, "glpat-", 20),
             (Secret::SlackToken, "xoxb-", 10),
             (Secret::SlackToken, "xoxp-", 10),
@@ -159,13 +160,11 @@ mod tests {
             (Secret::SlackToken, "xoxr-", 10),
             (Secret::SlackToken, "xoxs-", 10),
         ];
-        for (kind, start, length) in exactly.into_iter().chain(at_least) {
+        for (kind, start, length) in forms {
             let judged = |length| judge_text(kind, &[start, &"7".repeat(length)].concat());
             assert_ends(&judged(length), Outcome::Fail, start);
             assert_ends(&judged(length - 1), Outcome::Pass, "none");
-            let longer =
-                if exactly.iter().any(|(_, one, _)| *one == start) { Outcome::Pass } else { Outcome::Fail };
-            assert_ends(&judged(length + 1), longer, "");
+            assert_ends(&judged(length + 1), Outcome::Fail, start);
         }
     }
 

@@ -5,8 +5,10 @@ use inspect::facts::{Binary, Elf};
 use crate::rule::{Check, Judgement, Rule};
 use crate::{Policy, Subject};
 
-/// `SHT_NOBITS`: has no bytes in the file.
-const NO_BITS: u32 = 8;
+/// Sections without bytes in the file: `SHT_NULL` and `SHT_NOBITS`.
+const WITHOUT_BYTES: [u32; 2] = [0, 8];
+/// A segment that is none.
+const PT_NULL: u32 = 0;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-TRAILING-BYTES",
@@ -42,10 +44,10 @@ fn end(elf: &Elf) -> Option<u64> {
     let mut end = u64::from(elf.header_size)
         .max(table(elf.program_header_offset, elf.program_header_entry_size, elf.segments.len())?)
         .max(table(elf.section_header_offset, elf.section_header_entry_size, elf.sections.len())?);
-    for segment in &elf.segments {
+    for segment in elf.segments.iter().filter(|segment| segment.kind != PT_NULL) {
         end = end.max(segment.offset.checked_add(segment.file_size)?);
     }
-    for section in elf.sections.iter().filter(|section| section.kind != NO_BITS) {
+    for section in elf.sections.iter().filter(|section| !WITHOUT_BYTES.contains(&section.kind)) {
         end = end.max(section.offset.checked_add(section.size)?);
     }
     Some(end)
@@ -77,12 +79,21 @@ mod tests {
     }
 
     #[test]
-    fn a_section_without_bytes_does_not_hide_a_tail() {
+    fn what_has_no_bytes_does_not_hide_a_tail() {
+        let policy = Policy::for_target(Target::Aarch64Linux);
+        for kind in WITHOUT_BYTES {
+            let mut facts = elf_facts();
+            facts.size += 5;
+            elf_of(&mut facts).sections.push(section(".bss", kind, 3, 0x14000, 0x3020, 0x10_0000));
+            elf_of(&mut facts).section_header_offset -= 64;
+            assert_ends(&judge(&RULE, &facts, b"", &policy), Outcome::Fail, "5 bytes");
+        }
         let mut facts = elf_facts();
         facts.size += 5;
-        elf_of(&mut facts).sections.push(section(".bss", NO_BITS, 3, 0x14000, 0x3020, 0x10_0000));
-        elf_of(&mut facts).section_header_offset -= 64;
-        let policy = Policy::for_target(Target::Aarch64Linux);
+        let mut segment = elf_of(&mut facts).segments[0].clone();
+        (segment.kind, segment.file_size) = (PT_NULL, 0x10_0000);
+        elf_of(&mut facts).segments.push(segment);
+        elf_of(&mut facts).program_header_offset -= 56;
         assert_ends(&judge(&RULE, &facts, b"", &policy), Outcome::Fail, "5 bytes");
     }
 }

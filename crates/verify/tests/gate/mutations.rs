@@ -116,10 +116,10 @@ const MUTATIONS: &[Mutation] = &[
         let flags = segment(bytes, PT_LOAD) + P_FLAGS;
         put(bytes, flags, 4, 5);
     }),
-    mutation("SW-ELF-UNDEFINED", Fixture::Protected, "both DT_NEEDED became DT_DEBUG", |bytes| {
+    mutation("SW-ELF-UNDEFINED", Fixture::Protected, "both DT_NEEDED became tags of nobody", |bytes| {
         for _ in 0..2 {
             let value = dynamic(bytes, 1);
-            put(bytes, value - 8, 8, 21);
+            put(bytes, value - 8, 8, 0x6000_0010);
         }
     }),
     mutation("SW-SECRETS", Fixture::Protected, "an access key", |bytes| {

@@ -1,0 +1,219 @@
+//! Files of which a loader reads something else than who goes by the headers: one field edited, and the anomaly that says so.
+
+use std::fs;
+
+use inspect::facts::{Binary, Elf, Facts};
+use xshell::{Shell, cmd};
+
+const PT_LOAD: u32 = 1;
+const PT_DYNAMIC: u32 = 2;
+const PT_INTERP: u32 = 3;
+const PT_NOTE: u32 = 4;
+const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
+const PT_GNU_RELRO: u32 = 0x6474_e552;
+const PT_GNU_PROPERTY: u32 = 0x6474_e553;
+const DT_DEBUG: i64 = 21;
+const DT_VERNEED: i64 = 0x6fff_fffe;
+const DT_VERNEEDNUM: i64 = 0x6fff_ffff;
+
+/// Fields of a program header, as offsets in it (ELF gABI, class 64).
+const TYPE: u64 = 0;
+const OFFSET: u64 = 8;
+const FILE_SIZE: u64 = 32;
+const MEMORY_SIZE: u64 = 40;
+const ALIGNMENT: u64 = 48;
+
+/// A program for x86-64 that exports what it defines.
+struct Program {
+    bytes: Vec<u8>,
+    elf: Elf,
+}
+
+impl Program {
+    fn new() -> Program {
+        let shell = Shell::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (source, path) = (folder.path().join("a.c"), folder.path().join("a"));
+        let code =
+            "#include <stdio.h>\nint one(void) { return 1; }\nint main(void) { return puts(\"hello\"); }\n";
+        fs::write(&source, code).unwrap();
+        cmd!(shell, "x86_64-linux-gnu-gcc -s -rdynamic -fcf-protection=full -Wl,-z,relro -o {path} {source}")
+            .quiet()
+            .run()
+            .expect("cc links: apt-get install gcc libc6-dev");
+        let bytes = fs::read(path).unwrap();
+        let facts = inspect::inspect(&bytes).unwrap();
+        assert_eq!(facts.anomalies, []);
+        let Binary::Elf(elf) = facts.binary else { panic!("made as ELF") };
+        Program { bytes, elf: *elf }
+    }
+
+    /// Where the header of the first segment of `kind` has its `field`.
+    fn header(&self, kind: u32, field: u64) -> usize {
+        let index = self.elf.segments.iter().position(|segment| segment.kind == kind).expect("it is there");
+        (self.elf.program_header_offset + 56 * index as u64 + field) as usize
+    }
+
+    fn segment(&self, kind: u32) -> &inspect::facts::ElfSegment {
+        self.elf.segments.iter().find(|segment| segment.kind == kind).expect("it is there")
+    }
+
+    /// Where the dynamic entry with `tag` lies.
+    fn entry(&self, tag: i64) -> usize {
+        let index = self.elf.dynamic.iter().position(|entry| entry.tag == tag).expect("it is there");
+        self.segment(PT_DYNAMIC).offset as usize + 16 * index
+    }
+
+    fn with(&self, at: usize, bytes: &[u8]) -> Facts {
+        let mut changed = self.bytes.clone();
+        changed[at..at + bytes.len()].copy_from_slice(bytes);
+        inspect::inspect(&changed).unwrap()
+    }
+
+    #[track_caller]
+    fn assert_told(&self, at: usize, bytes: &[u8], text: &str) {
+        let told: Vec<_> = self.with(at, bytes).anomalies.into_iter().map(|anomaly| anomaly.detail).collect();
+        assert!(told.iter().any(|detail| detail.contains(text)), "{text}: {told:?}");
+    }
+}
+
+#[test]
+fn versions_and_padding_that_glibc_refuses() {
+    let program = Program::new();
+    program.assert_told(6, &[9], "EI_VERSION is 9, not 1");
+    program.assert_told(20, &[7], "e_version is 7, not 1");
+    for at in [9, 15] {
+        program.assert_told(at, &[1], "the padding of e_ident is not zero");
+    }
+}
+
+#[test]
+fn a_dynamic_section_that_is_another_in_memory() {
+    let program = Program::new();
+    let offset = program.segment(PT_DYNAMIC).offset + 16;
+    program.assert_told(program.header(PT_DYNAMIC, OFFSET), &offset.to_le_bytes(), "and loaded from");
+    let second = program.header(PT_GNU_EH_FRAME, TYPE);
+    program.assert_told(second, &PT_DYNAMIC.to_le_bytes(), "there are several PT_DYNAMIC");
+    program.assert_told(program.header(PT_DYNAMIC, FILE_SIZE), &[0; 8], "it has no entry");
+    for kind in [PT_NOTE, PT_GNU_PROPERTY] {
+        let offset = program.segment(kind).offset + 16;
+        program.assert_told(program.header(kind, OFFSET), &offset.to_le_bytes(), "and loaded from");
+    }
+}
+
+#[test]
+fn a_tag_that_is_there_twice() {
+    let program = Program::new();
+    let at = program.entry(DT_DEBUG);
+    for tag in [5_i64, 6, 0x6fff_fffb, DT_VERNEED] {
+        program.assert_told(at, &tag.to_le_bytes(), &format!("tag {tag:#x} is there twice"));
+    }
+    for tag in [1_i64, 0x6fff_fefc] {
+        let facts = program.with(at, &tag.to_le_bytes());
+        assert!(facts.anomalies.iter().all(|anomaly| !anomaly.detail.contains("twice")), "{tag:#x}");
+    }
+}
+
+#[test]
+fn segments_that_are_mapped_over_each_other() {
+    let program = Program::new();
+    let over = program.header(PT_GNU_EH_FRAME, TYPE);
+    program.assert_told(over, &PT_LOAD.to_le_bytes(), "is mapped over one before it");
+    let loaded = program.header(PT_LOAD, ALIGNMENT);
+    program.assert_told(loaded, &3_u64.to_le_bytes(), "not at the place in its page");
+    let code =
+        program.elf.segments.iter().position(|part| part.kind == PT_LOAD && part.flags & 1 != 0).unwrap();
+    let at = program.elf.program_header_offset + 56 * code as u64 + OFFSET;
+    let offset = program.elf.segments[code].offset + 16;
+    program.assert_told(at as usize, &offset.to_le_bytes(), "not at the place in its page");
+    let relro = program.header(PT_GNU_RELRO, MEMORY_SIZE);
+    program.assert_told(relro, &(1_u64 << 20).to_le_bytes(), "PT_GNU_RELRO reaches beyond what is loaded");
+}
+
+#[test]
+fn a_start_that_cannot_be() {
+    let program = Program::new();
+    let interpreter = program.segment(PT_INTERP);
+    let last = (interpreter.offset + interpreter.file_size - 1) as usize;
+    program.assert_told(last, b"x", "its last byte is not zero");
+    for entry in [0, program.segment(PT_DYNAMIC).virtual_address] {
+        program.assert_told(24, &entry.to_le_bytes(), "is in no executable segment");
+    }
+}
+
+#[test]
+fn versions_are_read_to_the_end_of_their_chain() {
+    let program = Program::new();
+    let needs = |facts: &Facts| {
+        let Binary::Elf(elf) = &facts.binary else { panic!("made as ELF") };
+        elf.versions_needed.iter().map(|need| need.versions.len()).sum::<usize>()
+    };
+    let all: usize = program.elf.versions_needed.iter().map(|need| need.versions.len()).sum();
+    assert!(all > 1, "one version would show nothing");
+    let at = program.entry(DT_VERNEEDNUM) + 8;
+    for count in [0_u64, 2] {
+        program.assert_told(at, &count.to_le_bytes(), &format!("the dynamic section says {count}"));
+        assert_eq!(needs(&program.with(at, &count.to_le_bytes())), all);
+    }
+    // It lies in the first segment, where an address is a place.
+    let at = program.elf.dynamic.iter().find(|entry| entry.tag == DT_VERNEED).unwrap().value as usize + 2;
+    for count in [0_u16, 1, 9] {
+        program.assert_told(at, &count.to_le_bytes(), &format!("its entry says {count}"));
+        assert_eq!(needs(&program.with(at, &count.to_le_bytes())), all);
+    }
+}
+
+#[test]
+fn symbols_that_the_section_header_hides() {
+    let program = Program::new();
+    let index = program.elf.sections.iter().position(|section| section.name == ".dynsym").unwrap();
+    let at = (program.elf.section_header_offset + 64 * index as u64 + 32) as usize;
+    program.assert_told(at, &48_u64.to_le_bytes(), "their section header tells of 2, their hash table of");
+    let Binary::Elf(elf) = program.with(at, &48_u64.to_le_bytes()).binary else { panic!("made as ELF") };
+    assert_eq!(elf.exports.iter().collect::<Vec<_>>(), program.elf.exports.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn properties_count_where_a_loader_looks_for_them() {
+    let program = Program::new();
+    let properties = |bytes: &[u8]| {
+        let Binary::Elf(elf) = inspect::inspect(bytes).unwrap().binary else { panic!("made as ELF") };
+        elf.marks.properties.len()
+    };
+    assert!(properties(&program.bytes) > 0);
+    let mut changed = program.bytes.clone();
+    // Where words are of 8 bytes, notes that are aligned to 4 are not looked at.
+    changed[program.header(PT_GNU_PROPERTY, ALIGNMENT)] = 4;
+    assert_eq!(properties(&changed), 0);
+    // Without the segment glibc looks at the notes on x86, and nobody does on AArch64.
+    let mut changed = program.bytes.clone();
+    let at = program.header(PT_GNU_PROPERTY, TYPE);
+    changed[at..at + 4].fill(0);
+    assert!(properties(&changed) > 0);
+    changed[18] = 183;
+    assert_eq!(properties(&changed), 0);
+}
+
+#[test]
+fn a_pe_directory_that_loaders_find_by_its_address_alone() {
+    let shell = Shell::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (source, path) = (folder.path().join("a.c"), folder.path().join("a.exe"));
+    fs::write(&source, "int main(void) { return 0; }\n").unwrap();
+    cmd!(shell, "x86_64-w64-mingw32-gcc -s -o {path} {source}")
+        .quiet()
+        .run()
+        .expect("mingw links: apt-get install gcc-mingw-w64-x86-64");
+    let bytes = fs::read(path).unwrap();
+    let header = u32::from_le_bytes(bytes[0x3c..0x40].try_into().unwrap()) as usize;
+    for (index, name) in [(0, "export"), (1, "import"), (9, "TLS")] {
+        // Behind signature, COFF header and what PE32+ has before its directories.
+        let at = header + 24 + 112 + 8 * index;
+        let mut changed = bytes.clone();
+        changed[at..at + 4].copy_from_slice(&0x1000_u32.to_le_bytes());
+        changed[at + 4..at + 8].fill(0);
+        let told = inspect::inspect(&changed).unwrap().anomalies;
+        let text = format!("the {name} directory has an address and no bytes");
+        assert!(told.iter().any(|anomaly| anomaly.detail.contains(&text)), "{told:?}");
+    }
+}
