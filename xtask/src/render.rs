@@ -8,6 +8,7 @@ mod reproduction;
 mod results;
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anstream::{eprint, eprintln, println};
 use anstyle::{AnsiColor, Style};
@@ -28,6 +29,8 @@ const FAINT: Style = Style::new().dimmed();
 pub(crate) struct Renderer {
     format: Format,
     progress: Progress,
+    /// Whether a result was written, or its beginning.
+    is_told: AtomicBool,
 }
 
 impl Renderer {
@@ -43,7 +46,7 @@ impl Renderer {
             (false, true) => Progress::bars(),
             (false, false) => Progress::lines(),
         };
-        Renderer { format, progress }
+        Renderer { format, progress, is_told: AtomicBool::new(false) }
     }
 
     /// Draws one event of a stage.
@@ -89,6 +92,7 @@ impl Renderer {
 
     /// Text that is a result as it stands: a script, a schema, a dump. A closed pipe is not an error.
     pub(crate) fn raw(&self, text: &str) {
+        self.is_told.store(true, Relaxed);
         self.progress.suspended(|| {
             let mut stdout = std::io::stdout().lock();
             match self.format {
@@ -100,18 +104,12 @@ impl Renderer {
         });
     }
 
-    /// A failure, in full: for people on standard error, for programs as one JSON document.
+    /// A failure, in full: for people on standard error, for programs as one JSON document, unless there is a result, which
+    /// is that one.
     pub(crate) fn failure(&self, failure: &Failure) {
         let text = told(failure);
         self.progress.suspended(|| eprint!("{text}"));
-        // Where the results told it already, a second document would only spoil the first.
-        let is_told = match failure {
-            Failure::Refused(reports) => reports.is_empty(),
-            Failure::NotReproduced(_, files) => files.is_empty(),
-            Failure::Drifted(_) => true,
-            _ => false,
-        };
-        if self.format == Format::Json && !is_told {
+        if self.format == Format::Json && !self.is_told.load(Relaxed) {
             match serde_json::to_string_pretty(&FailureDocument::of(failure)) {
                 Ok(json) => println!("{json}"),
                 Err(error) => eprintln!("{BAD}error{BAD:#}: the failure has no JSON form: {error}"),

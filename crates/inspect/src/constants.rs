@@ -83,6 +83,7 @@ pub(crate) mod elf {
 /// PE: PE/COFF specification.
 pub(crate) mod pe {
     pub(crate) const IMAGE_FILE_DLL: u16 = 0x2000;
+    pub(crate) const IMAGE_SCN_MEM_EXECUTE: u32 = 0x2000_0000;
     pub(crate) const IMAGE_SUBSYSTEM_WINDOWS_GUI: u16 = 2;
     pub(crate) const IMAGE_SUBSYSTEM_WINDOWS_CUI: u16 = 3;
     pub(crate) const IMAGE_DLLCHARACTERISTICS_HIGH_ENTROPY_VA: u16 = 0x20;

@@ -18,6 +18,7 @@ mod thread_storage;
 mod version_info;
 
 use crate::bytes::{Bytes, Survey};
+use crate::constants::pe as constants;
 use crate::facts::{Anomaly, DataDirectory, Pe, PeSection};
 use crate::{Error, ErrorKind};
 
@@ -70,6 +71,7 @@ pub(crate) fn read(data: &[u8]) -> Result<(Pe, Vec<Anomaly>), Error> {
     pe.data_directories = image.directories(coff, wide, optional_size, &mut survey);
     pe.sections = image.sections(&pe, coff, u64::from(optional_size), &mut survey);
     layout::note_contradictions(&pe, &mut survey);
+    note_entry_point(&pe, &mut survey);
     imports::read(image, &mut pe, wide, &mut survey);
     exports::read(image, &mut pe, &mut survey);
     pe.base_relocations = relocations::count(image, &pe, &mut survey);
@@ -223,6 +225,15 @@ impl Image<'_> {
         let offset = short.strip_prefix('/').and_then(|digits| digits.parse::<u64>().ok());
         let Some((offset, strings)) = offset.zip(string_table(pe)) else { return short };
         survey.text(self.bytes, "section table", strings + offset, self.bytes.len()).unwrap_or(short)
+    }
+}
+
+/// Notes an entry point that is no code. A library may have none, and a program of .NET is started by its runtime.
+fn note_entry_point(pe: &Pe, survey: &mut Survey) {
+    let is_code = |section: &PeSection| section.characteristics & constants::IMAGE_SCN_MEM_EXECUTE != 0;
+    let may_have_none = pe.characteristics & constants::IMAGE_FILE_DLL != 0 || directory(pe, CLR).is_some();
+    if !(pe.entry == 0 && may_have_none) && !pe.section_at(pe.entry).is_some_and(is_code) {
+        survey.anomaly("PE header", format!("the entry point {:#x} is in no executable section", pe.entry));
     }
 }
 

@@ -25,6 +25,8 @@ fn file_of_sections(content: &[u8], directories: &[(usize, u32, u32)], sections:
     put(0x84, &0x8664_u16.to_le_bytes());
     put(0x86, &sections.to_le_bytes());
     put(0x80 + 20, &240_u16.to_le_bytes());
+    // A library: nothing starts here.
+    put(CHARACTERISTICS, &0x2000_u16.to_le_bytes());
     let optional = 0x80 + 24;
     put(optional, &0x20b_u16.to_le_bytes());
     put(optional + 24, &IMAGE_BASE.to_le_bytes());
@@ -86,6 +88,82 @@ fn resource_directory(entries: &[(u32, u32)]) -> Vec<u8> {
 }
 
 const BELOW: u32 = 1 << 31;
+
+#[test]
+fn a_codeview_entry_of_no_known_form_hides_no_path() {
+    // An entry of the debug directory (type 2, 30 bytes at 32 in the section), and what it leads to.
+    let debug = |form: &[u8; 4], with_offset: bool| {
+        let offset = file(&[], &[]).len() as u32 + 32;
+        let place = if with_offset { [ADDRESS + 32, offset] } else { [ADDRESS + 32, 0] };
+        let entry = [&[0, 0, 0, 2, 30][..], &place].concat();
+        let mut content: Vec<u8> = entry.iter().flat_map(|word| word.to_le_bytes()).collect();
+        content.resize(32, 0);
+        content.extend([form, &[7; 20][..], b"a.pdb\0"].concat());
+        inspect(&file(&content, &[(6, 0, 28)]))
+    };
+    for with_offset in [true, false] {
+        let facts = debug(b"RSDS", with_offset);
+        assert_eq!(facts.anomalies, []);
+        assert_eq!(pe(&facts).debug[0].pdb_path.as_deref(), Some("a.pdb"), "{with_offset}");
+        assert_says(&debug(b"RSDX", with_offset), "is of no known form");
+        assert_eq!(debug(b"NB11", with_offset).anomalies, []);
+    }
+}
+
+/// Fields of the headers that [`file`] makes, as offsets in the file.
+const POINTER_TO_SYMBOLS: usize = 0x8c;
+const CHARACTERISTICS: usize = 0x96;
+const ENTRY_POINT: usize = 0x98 + 16;
+const SIZE_OF_HEADERS: usize = 0x98 + 60;
+const CERTIFICATES: usize = 0x98 + 112 + 8 * 4;
+
+fn with(mut bytes: Vec<u8>, changes: &[(usize, u32)]) -> Vec<u8> {
+    for (at, value) in changes {
+        bytes[*at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn an_entry_point_that_is_no_code() {
+    let library = file(&[0; 64], &[]);
+    assert_eq!(inspect(&library).anomalies, []);
+    assert_says(&inspect(&with(library.clone(), &[(ENTRY_POINT, ADDRESS)])), "in no executable section");
+    let mut program = library;
+    program[CHARACTERISTICS + 1] = 0;
+    assert_says(&inspect(&program), "the entry point 0x0 is in no executable section");
+}
+
+#[test]
+fn no_header_makes_a_payload_a_part_of_the_program() {
+    let program = file(&[0; 512], &[]);
+    let end = program.len() as u32;
+    let overlay = |bytes: &[u8]| pe(&inspect(bytes)).overlay_size;
+    assert_eq!(overlay(&program), 0);
+    let mut longer = program.clone();
+    longer.extend(&[b'x'; 800]);
+    assert_eq!(overlay(&longer), 800);
+    assert_eq!(overlay(&with(longer.clone(), &[(SIZE_OF_HEADERS, end + 800)])), 800);
+    // A string table that no section's name is in: its first word is its size.
+    let strings = with(longer.clone(), &[(POINTER_TO_SYMBOLS, end), (end as usize, 800)]);
+    assert_eq!(overlay(&strings), 800);
+
+    // Entries of the certificate table: size, revision 2.0, type.
+    let certificate = |kind: u16, body: &[u8]| {
+        let mut bytes = program.clone();
+        let size = 8 + body.len() as u32;
+        bytes.extend([&size.to_le_bytes()[..], &0x200_u16.to_le_bytes(), &kind.to_le_bytes(), body].concat());
+        with(bytes, &[(CERTIFICATES, end), (CERTIFICATES + 4, size)])
+    };
+    assert_eq!(overlay(&certificate(1, &[b'x'; 800])), 800, "X.509, which nobody looks at");
+    for (header, inside) in [(&[0x30, 4][..], 4), (&[0x30, 0x82, 1, 0], 256)] {
+        let signed = [header, &vec![5; inside]].concat();
+        assert_eq!(overlay(&certificate(2, &signed)), 0);
+        assert_eq!(overlay(&certificate(2, &[&signed[..], &[0; 7]].concat())), 0, "filled up");
+        assert_eq!(overlay(&certificate(2, &[&signed[..], &[b'x'; 800]].concat())), 800);
+    }
+    assert_eq!(overlay(&certificate(2, &[0x30, 0x80, 1, 1])), 4, "no definite length");
+}
 
 #[test]
 fn a_file_made_so_is_read_without_a_complaint() {

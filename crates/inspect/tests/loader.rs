@@ -12,6 +12,7 @@ const PT_NOTE: u32 = 4;
 const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 const PT_GNU_RELRO: u32 = 0x6474_e552;
 const PT_GNU_PROPERTY: u32 = 0x6474_e553;
+const DT_RELAENT: i64 = 9;
 const DT_DEBUG: i64 = 21;
 const DT_VERNEED: i64 = 0x6fff_fffe;
 const DT_VERNEEDNUM: i64 = 0x6fff_ffff;
@@ -111,6 +112,15 @@ fn a_tag_that_is_there_twice() {
     for tag in [1_i64, 0x6fff_fefc] {
         let facts = program.with(at, &tag.to_le_bytes());
         assert!(facts.anomalies.iter().all(|anomaly| !anomaly.detail.contains("twice")), "{tag:#x}");
+    }
+}
+
+#[test]
+fn relocations_of_another_size() {
+    let program = Program::new();
+    for size in [0_u64, 12] {
+        let at = program.entry(DT_RELAENT) + 8;
+        program.assert_told(at, &size.to_le_bytes(), &format!("tag 0x9 says {size}: an entry has 24 bytes"));
     }
 }
 

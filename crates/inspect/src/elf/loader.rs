@@ -23,6 +23,7 @@ pub(super) fn check(image: Image<'_>, elf: &Elf, survey: &mut Survey) {
         places(image, elf, survey);
         entry_point(elf, survey);
         repeated_tags(elf, survey);
+        entry_sizes(image, elf, survey);
     }
 }
 
@@ -136,6 +137,21 @@ fn repeated_tags(elf: &Elf, survey: &mut Survey) {
         let is_known = matches!(tag, 1..=0x26 | 0x6fff_fd00..=0x6fff_ffff) && !LISTS.contains(&tag);
         if is_known && !seen.insert(tag) {
             survey.anomaly(DYNAMIC, format!("tag {tag:#x} is there twice"));
+        }
+    }
+}
+
+/// glibc takes relocations to be as large as they are, others divide by what the entry says.
+fn entry_sizes(image: Image<'_>, elf: &Elf, survey: &mut Survey) {
+    let word = image.word_size();
+    let tables = [
+        (constants::DT_RELASZ, constants::DT_RELAENT, 3 * word),
+        (constants::DT_RELSZ, constants::DT_RELENT, 2 * word),
+    ];
+    for (size, entry, expected) in tables {
+        let found = value(elf, entry).unwrap_or(0);
+        if value(elf, size).is_some_and(|size| size > 0) && found != expected {
+            survey.anomaly(DYNAMIC, format!("tag {entry:#x} says {found}: an entry has {expected} bytes"));
         }
     }
 }

@@ -25,11 +25,16 @@ pub(super) fn read(image: Image<'_>, pe: &mut Pe, survey: &mut Survey) {
         }
         let at = start + 28 * index;
         let field = |from: u64| image.bytes.u32(at + from);
-        let (Some(timestamp), Some(kind), Some(size), Some(offset)) =
-            (field(4), field(12), field(16), field(24))
+        let (Some(timestamp), Some(kind), Some(size), Some(address), Some(offset)) =
+            (field(4), field(12), field(16), field(20), field(24))
         else {
             survey.anomaly(PART, format!("entry {index} is outside the file"));
             return;
+        };
+        // Some readers go by the address where there is no offset.
+        let offset = match locate(pe, address) {
+            Some(loaded) if offset == 0 && address != 0 => loaded as u32,
+            _ => offset,
         };
         let mut entry = PeDebug { kind, timestamp, offset, size, ..PeDebug::default() };
         match kind {
@@ -57,7 +62,12 @@ fn code_view(image: Image<'_>, survey: &mut Survey, entry: &mut PeDebug) {
             entry.signature = image.bytes.slice(start + 8, 4).unwrap_or(&[]).to_vec();
             16
         }
-        _ => return,
+        // Older forms, which hold no path of a PDB.
+        Some([b'N', b'B', _, _]) => return,
+        _ => {
+            survey.anomaly(PART, format!("the CodeView entry at {start:#x} is of no known form"));
+            return;
+        }
     };
     entry.age = image.bytes.u32(start + header - 4);
     if size > header {

@@ -4,6 +4,9 @@ use super::{CERTIFICATES, Image, directory, string_table};
 use crate::bytes::Survey;
 use crate::facts::Pe;
 
+/// What Authenticode's entries of the certificate table are called.
+const WIN_CERT_TYPE_PKCS_SIGNED_DATA: u16 = 2;
+
 /// Notes sections that overlap, in memory or in the file: two tools then see two programs.
 pub(super) fn note_contradictions(pe: &Pe, survey: &mut Survey) {
     const PART: &str = "section table";
@@ -35,11 +38,16 @@ pub(super) fn note_contradictions(pe: &Pe, survey: &mut Survey) {
 /// Offset and size of what no header, section, symbol or certificate accounts for at the file's end.
 pub(super) fn overlay(image: Image<'_>, pe: &Pe, survey: &mut Survey) -> (u64, u64) {
     let length = image.bytes.len();
-    let mut end = u64::from(pe.size_of_headers);
+    // Headers end where the first section begins, whatever they say.
+    let first =
+        pe.sections.iter().filter(|section| section.raw_size > 0).map(|section| section.raw_offset).min();
+    let mut end = u64::from(first.map_or(pe.size_of_headers, |first| first.min(pe.size_of_headers)));
     for section in pe.sections.iter().filter(|section| section.raw_size > 0) {
         end = end.max(u64::from(section.raw_offset) + u64::from(section.raw_size));
     }
-    if let Some(strings) = string_table(pe) {
+    // It is there for symbols, and for the names of sections that are longer than their headers have room for.
+    let is_used = pe.symbol_count > 0 || pe.sections.iter().any(|section| section.name.chars().count() > 8);
+    if let Some(strings) = string_table(pe).filter(|_| is_used) {
         // The string table starts with its own length; a file may also end right after its symbols.
         let symbols_end = strings + u64::from(image.bytes.u32(strings).unwrap_or(0));
         if symbols_end > length {
@@ -62,9 +70,40 @@ pub(super) fn overlay(image: Image<'_>, pe: &Pe, survey: &mut Survey) -> (u64, u
     let padding = before.len() < 8 && before.iter().all(|byte| *byte == 0);
     let before = if padding { 0 } else { before.len() as u64 };
     let behind = length - certificates_end.max(end).min(length);
-    match (before, behind) {
-        (0, 0) => (0, 0),
-        (0, behind) => (length - behind, behind),
-        (before, behind) => (end, before + behind),
+    let (within, foreign) = foreign_bytes(image, pe);
+    let first = if before > 0 { end } else { within.unwrap_or(length - behind) };
+    match before + foreign + behind {
+        0 => (0, 0),
+        size => (first, size),
     }
+}
+
+/// What the certificate table holds beside signed data: entries of another kind, and bytes behind an entry's. Where the first
+/// of them lie, and how many there are. Zeros fill up to the next entry.
+fn foreign_bytes(image: Image<'_>, pe: &Pe) -> (Option<u64>, u64) {
+    let (mut first, mut size) = (None, 0);
+    for entry in &pe.certificates {
+        let start = entry.offset + 8;
+        let end = entry.offset + u64::from(entry.size);
+        let is_signed_data = entry.kind == WIN_CERT_TYPE_PKCS_SIGNED_DATA;
+        let own = if is_signed_data { der_size(image, start) } else { None };
+        let from = start.saturating_add(own.unwrap_or(0)).min(end);
+        let rest = image.bytes.slice(from, end - from).unwrap_or(&[]);
+        if rest.iter().any(|byte| *byte != 0) {
+            first.get_or_insert(from);
+            size += end - from;
+        }
+    }
+    (first, size)
+}
+
+/// The bytes of the DER element at `offset`, its header included (X.690, 8.1): signed data is never in the indefinite form.
+fn der_size(image: Image<'_>, offset: u64) -> Option<u64> {
+    let length = image.bytes.u8(offset + 1)?;
+    if length < 0x80 {
+        return Some(2 + u64::from(length));
+    }
+    let digits = u64::from(length & 0x7f);
+    let bytes = image.bytes.slice(offset + 2, digits).filter(|_| (1..=4).contains(&digits))?;
+    Some(2 + digits + bytes.iter().fold(0, |size, byte| size << 8 | u64::from(*byte)))
 }

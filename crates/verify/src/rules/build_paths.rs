@@ -1,6 +1,7 @@
 //! SW-BUILD-PATHS: no path of the build machine inside.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use inspect::facts::Binary;
 
@@ -38,15 +39,20 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
     // What stands before a pattern's star is searched, what the star stands for is then looked at.
     let patterns =
         policy.path_patterns.iter().map(|pattern| pattern.split_once('*').unwrap_or((pattern, "")));
-    let starts: Vec<_> = given
+    let named: Vec<_> = given
         .map(|folder| (folder, Behind::TheEnd))
         .chain(patterns.map(|(start, rest)| (start, Behind::Folder(rest))))
         .collect();
+    let is_pe = matches!(subject.facts.binary, Binary::Pe(_));
+    let spelt = named.iter().filter(|_| is_pe);
+    let others: Vec<_> =
+        spelt.flat_map(|(start, behind)| other_cases(start).map(|case| (case, *behind))).collect();
+    let others = others.iter().map(|(start, behind)| (start.as_str(), *behind));
+    let starts: Vec<_> = named.iter().copied().chain(others).collect();
     let longest_rest = starts.iter().map(|(_, behind)| behind.rest().len()).max().unwrap_or_default();
     // In UTF-16 a character has two bytes.
     let tail = 2 * (LONGEST_NAME + longest_rest);
     // Each as bytes and, in PE, as UTF-16.
-    let is_pe = matches!(subject.facts.binary, Binary::Pe(_));
     let plain = starts.iter().map(|(start, _)| start.as_bytes().to_vec());
     // A start outside of ASCII has another length as text; nobody's build folder was seen to have one.
     let wide = starts.iter().filter(|(start, _)| is_pe && start.is_ascii());
@@ -73,6 +79,16 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
     let found: Vec<_> =
         found.iter().map(|(offset, text)| format!("`{text}` at offset {offset:#x}")).collect();
     Judgement::none_wrong(&found, "none", EXPECTED)
+}
+
+/// What a Windows path is also written as: with a small letter for the drive, in small letters, or in both.
+fn other_cases(start: &str) -> impl Iterator<Item = String> {
+    let is_path = matches!(start.as_bytes(), [drive, b':', ..] if drive.is_ascii_alphabetic());
+    let (drive, rest) = start.split_at(usize::from(is_path));
+    let small = (drive.to_ascii_lowercase(), rest.to_ascii_lowercase());
+    let cases = [small.0.clone() + rest, drive.to_owned() + &small.1, small.0.clone() + &small.1];
+    let mut known = BTreeSet::from([start.to_owned()]);
+    cases.into_iter().filter(move |case| is_path && known.insert(case.clone()))
 }
 
 fn trimmed(folder: &str) -> &str {
@@ -236,6 +252,9 @@ mod tests {
         assert_ends(&pe("in D:\\builds2"), Outcome::Pass, "none");
         let long = format!("C:\\Users\\{}\\x.rs", "n".repeat(255));
         assert_ends(&pe(&long), Outcome::Fail, "`C:\\Users\\nnn");
+        for path in ["c:\\users\\ann\\x.rs", "c:\\Users\\ann\\x", "C:\\users\\ann\\x", "c:\\agent\\ship"] {
+            assert_ends(&pe(path), Outcome::Fail, path);
+        }
         let elf = judged(&elf_facts(), Target::Aarch64Linux, "/home/ann/x.c");
         assert_ends(&elf, Outcome::Pass, "none");
     }

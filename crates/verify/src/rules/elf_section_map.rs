@@ -46,6 +46,9 @@ fn check(elf: &Elf, subject: &Subject, _: &Policy) -> Judgement {
             Some(segment) if section.flags & SHF_EXECINSTR != 0 && segment.flags & PF_X == 0 => {
                 "is code, its segment is not executable"
             }
+            Some(segment) if section.kind != SHT_NOBITS && is_elsewhere(section, segment) => {
+                "is loaded from another place in the file"
+            }
             Some(_) => continue,
         };
         wrong.push(format!("`{}` at {:#x} {what}", section.name, section.address));
@@ -56,6 +59,11 @@ fn check(elf: &Elf, subject: &Subject, _: &Policy) -> Judgement {
     places.into_iter().fold(judgement, |judgement, section| {
         judgement.at(subject.bytes, section.offset, section.size.min(16))
     })
+}
+
+fn is_elsewhere(section: &ElfSection, segment: &ElfSegment) -> bool {
+    let into_file = section.offset.wrapping_sub(segment.offset);
+    into_file != section.address.wrapping_sub(segment.virtual_address)
 }
 
 /// Zeroes of thread-local storage have an address and take no memory there: each thread gets its own.
@@ -96,6 +104,17 @@ mod tests {
             Outcome::Fail,
             "no loaded segment",
         );
+    }
+
+    #[test]
+    fn a_section_that_is_loaded_from_elsewhere_fails() {
+        let moved = judge_elf(&RULE, |elf, _| elf.segments[1].offset += 0x1000);
+        assert_ends(&moved, Outcome::Fail, "`.text` at 0x1000 is loaded from another place in the file");
+        let zeroes = judge_elf(&RULE, |elf, _| {
+            let address = elf.segments[2].virtual_address;
+            elf.sections.push(section(".bss", SHT_NOBITS, SHF_ALLOC | SHF_WRITE, address, 0, 8));
+        });
+        assert_ends(&zeroes, Outcome::Pass, "");
     }
 
     #[test]
