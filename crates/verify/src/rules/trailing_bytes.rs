@@ -90,7 +90,7 @@ mod tests {
         }
         let mut facts = elf_facts();
         facts.size += 5;
-        let mut segment = elf_of(&mut facts).segments[0].clone();
+        let mut segment = elf_of(&mut facts).segments[0];
         (segment.kind, segment.file_size) = (PT_NULL, 0x10_0000);
         elf_of(&mut facts).segments.push(segment);
         elf_of(&mut facts).program_header_offset -= 56;
