@@ -10,8 +10,8 @@ const ET_EXEC: u16 = 2;
 const ET_DYN: u16 = 3;
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
-/// Twice what linkers ask for on any system is 128 KiB, and 2 MiB for large pages; the kernel clears as many bits of the
-/// address as the largest alignment has.
+/// Linkers align to 64 KiB at most, and to 2 MiB for large pages. The kernel takes no address but a multiple of the largest
+/// alignment (Linux, fs/binfmt_elf.c: maximum_alignment), so each bit of it is one that nobody need guess.
 const MOST_ALIGNMENT: u64 = 16 << 20;
 const DT_FLAGS_1: i64 = 0x6fff_fffb;
 const DF_1_PIE: u64 = 0x0800_0000;
