@@ -167,7 +167,7 @@ fn a_layer_that_is_no_archive() {
 #[test]
 fn what_lies_beside_an_images_parts_is_looked_at() {
     let place = tree();
-    let digest = layout(&place);
+    layout(&place);
     let whole = read(&place.path("layout"));
     let program = place.bytes("tree/bin/small");
     for beside in ["ship", "blobs/ship", "blobs/sha512/ship", "blobs/more/sha256/ship", "sub/index.json"] {
@@ -180,7 +180,6 @@ fn what_lies_beside_an_images_parts_is_looked_at() {
     }
     fs::write(place.path("layout/oci-layout"), &program).unwrap();
     assert_eq!(read(&place.path("layout")).files.len(), whole.files.len() + 1);
-    assert!(!digest.is_empty());
 }
 
 #[test]
