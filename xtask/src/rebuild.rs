@@ -6,6 +6,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use artifact::{BuilderKind, Target};
 use manifest::Manifest;
@@ -23,6 +25,8 @@ pub(crate) struct Request<'a> {
     pub(crate) commit: &'a str,
     /// Its committer time, in seconds since 1970: the day on which waivers must hold is that one, as it was then.
     pub(crate) commit_time: i64,
+    /// When it had been made at the latest, by this machine's clock.
+    pub(crate) made: SystemTime,
     /// Who builds, and for which targets.
     pub(crate) builds: BTreeMap<BuilderKind, Vec<Target>>,
     /// What is to be different on purpose; the folder always is.
@@ -53,6 +57,7 @@ pub(crate) fn again(request: &Request<'_>, on_build: &dyn Fn(BuilderKind)) -> Re
     let place = tempfile::Builder::new().prefix("seaworthy-rebuild-").tempdir();
     let place = place.map_err(|error| NoSource::Failed(cannot("make a folder to build in", &error)))?;
     let workspace = check_out(request, place.path())?;
+    thread::sleep(until_another_time(request.made, SystemTime::now()));
     let mut rebuilt = Rebuilt { _place: place, releases: Vec::new(), missing: Vec::new() };
     for (kind, targets) in &request.builds {
         on_build(*kind);
@@ -63,6 +68,14 @@ pub(crate) fn again(request: &Request<'_>, on_build: &dyn Fn(BuilderKind)) -> Re
         }
     }
     Ok(rebuilt)
+}
+
+/// How long to wait until every stamp differs from those of what was `made`: a build that writes down the time would else be
+/// found the same because it is quick. The coarsest stamps in common use, those in zip archives, are of every second second.
+fn until_another_time(made: SystemTime, now: SystemTime) -> Duration {
+    const COARSEST: Duration = Duration::from_secs(2);
+    // What is of a later time than now was made by another clock, or this one was set back.
+    COARSEST.saturating_sub(now.duration_since(made).unwrap_or(Duration::ZERO))
 }
 
 /// The commit's files in a repository of their own, and the workspace's folder there.
@@ -248,6 +261,14 @@ mod tests {
                 "{variations:?}"
             );
         }
+    }
+
+    #[test]
+    fn no_stamp_of_a_rebuild_is_the_release_s() {
+        let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let wait = |since: u64| until_another_time(made, made + Duration::from_millis(since)).as_millis();
+        assert_eq!([wait(0), wait(300), wait(1999), wait(2000), wait(86_400_000)], [2000, 1700, 1, 0, 0]);
+        assert_eq!(until_another_time(made + Duration::from_secs(9), made).as_millis(), 2000, "set back");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use artifact::{BuilderKind, Target};
 use manifest::Manifest;
@@ -34,6 +35,7 @@ pub(crate) fn run(args: &ReproduceArgs, renderer: &Renderer) -> Result<(), Failu
         workspace: &args.workspace,
         commit: &published.commit,
         commit_time: published.commit_time,
+        made: made(folder),
         builds: builds(&published, args.builder),
         varied: variations(&args.vary),
         offline: args.offline,
@@ -108,6 +110,7 @@ pub(crate) fn prove(plan: &ReleasePlan, staged: &Path, manifest: &Manifest) -> R
         workspace: &plan.workspace,
         commit: &plan.source.commit,
         commit_time: plan.source.commit_time,
+        made: SystemTime::now(),
         builds: BTreeMap::from([(plan.builder.kind, plan.targets.clone())]),
         varied: variations(&[]),
         offline: true, // everything was fetched a moment ago
@@ -174,6 +177,12 @@ fn missing(file: &manifest::File, what: &str) -> FileComparison {
         rebuilt_sha256: None,
         members: Vec::new(),
     }
+}
+
+/// When the release in `folder` was there: its manifest is written last. Where no file says so, it may have been just now.
+fn made(folder: &Path) -> SystemTime {
+    let written = fs::metadata(folder.join("manifest.json")).and_then(|metadata| metadata.modified());
+    written.unwrap_or_else(|_| SystemTime::now())
 }
 
 fn read_manifest(folder: &Path) -> Result<Manifest, Failure> {
