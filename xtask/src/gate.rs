@@ -57,7 +57,7 @@ fn member_policy(input: &Input, target: Target, plan: &ReleasePlan) -> Policy {
 
 /// The report about `bytes`. What cannot be read at all gets one finding that says so.
 pub(crate) fn report(path: &str, bytes: &[u8], policy: &Policy) -> Report {
-    match inspect::inspect(bytes) {
+    match inspect::inspect_without_exports(bytes) {
         Ok(facts) => verify::verify(&Subject::new(path, bytes, &facts), policy),
         Err(error) => unreadable(path, &error),
     }

@@ -168,7 +168,7 @@ fn judged(
         Item::File(Input { name, bytes, .. }) => (name, bytes),
         Item::Unreadable { name, error } => return Ok((gate::unreadable(name, error), Some(error.into()))),
     };
-    let facts = match inspect::inspect(bytes) {
+    let facts = match inspect::inspect_without_exports(bytes) {
         Ok(facts) => facts,
         Err(error) => {
             let report = gate::unreadable(name, &error);

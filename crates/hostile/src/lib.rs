@@ -96,7 +96,7 @@ fn verified(magic: &[u8], bytes: &[u8]) {
     if !bytes.starts_with(magic) {
         return;
     }
-    let Ok(facts) = inspect::inspect(bytes) else { return };
+    let Ok(facts) = inspect::inspect_without_exports(bytes) else { return };
     let target = match facts.binary {
         Binary::Elf(_) => Target::X86_64Linux,
         Binary::Pe(_) => Target::X86_64Windows,

@@ -44,7 +44,7 @@ impl Format {
         let foreign = FOREIGN.iter().find(|(magic, _)| begins(magic));
         if begins(b"\x7fELF") || begins(b"MZ") {
             Some(Format::Program)
-        } else if begins(b"PK\x03\x04") || begins(b"PK\x05\x06") {
+        } else if begins(b"PK\x03\x04") || begins(b"PK\x05\x06") || is_started_zip(head) {
             Some(Format::Zip)
         } else if begins(&[0x1f, 0x8b, 8]) {
             Some(Format::Gzip)
@@ -151,6 +151,14 @@ pub fn looks_like_a_program(bytes: &[u8]) -> bool {
     }
 }
 
+/// Whether a line that names an interpreter has a zip archive right behind it, as Python's zipapp, pex and shiv make it.
+fn is_started_zip(head: &[u8]) -> bool {
+    let line = head
+        .strip_prefix(b"#!")
+        .and_then(|rest| Some(&rest[rest.iter().position(|byte| *byte == b'\n')? + 1..]));
+    line.is_some_and(|behind| behind.starts_with(b"PK\x03\x04"))
+}
+
 /// What a bzip2 file goes on with: the first block's mark, or the end's in an empty one.
 fn is_bzip2_block(mark: &[u8]) -> bool {
     mark == [0x31, 0x41, 0x59, 0x26, 0x53, 0x59] || mark == [0x17, 0x72, 0x45, 0x38, 0x50, 0x90]
@@ -207,7 +215,14 @@ mod tests {
 
     #[test]
     fn text_that_only_begins_like_an_archive_is_none() {
-        for text in [&b"BZh is how bzip2 begins"[..], b"PK", b"!<arch>\nlibc.o/", b"", &[0; 512]] {
+        for text in [
+            &b"BZh is how bzip2 begins"[..],
+            b"PK",
+            b"!<arch>\nlibc.o/",
+            b"",
+            &[0; 512],
+            b"#!/bin/sh PK\x03\x04",
+        ] {
             assert_eq!(Format::of(text), None);
         }
     }

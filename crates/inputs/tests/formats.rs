@@ -63,6 +63,17 @@ fn zip_wheel_and_jar() {
     place.assert_holds_the_tree("tree.zip", "");
     cmd!(shell, "zip -qry0 stored.whl tree").run().unwrap();
     place.assert_holds_the_tree("stored.whl", "");
+    // What Python starts: a line for the kernel, then the archive.
+    fs::create_dir_all(place.path("app")).unwrap();
+    cmd!(shell, "cp -a tree app/tree").quiet().run().unwrap();
+    // zipapp would put in what links lead to.
+    cmd!(shell, "find app -type l -delete").quiet().run().unwrap();
+    for interpreter in ["/usr/bin/env python3", "/opt/a/longer/path/to/python3 -I"] {
+        let made =
+            cmd!(shell, "python3 -m zipapp app --main os:getcwd --python {interpreter} --output started");
+        made.quiet().run().expect("python3 runs");
+        place.assert_holds_the_tree("started", "");
+    }
     let mode = read(&place.path("tree.zip")).modes.values().next().copied().flatten();
     assert!(mode.is_some_and(|mode| mode & 0o600 == 0o600), "{mode:?}");
 }

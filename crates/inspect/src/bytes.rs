@@ -50,6 +50,12 @@ impl<'a> Bytes<'a> {
     }
 }
 
+/// The text of a file, which may be any bytes.
+pub(crate) fn decoded(text: &[u8]) -> Cow<'_, str> {
+    // Faster than to look for what must be replaced, which hardly ever is there.
+    std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed)
+}
+
 /// What is noted while a file is read: anomalies, and how much of the budget is spent.
 #[derive(Default)]
 pub(crate) struct Survey {
@@ -93,14 +99,22 @@ impl Survey {
         offset: u64,
         end: u64,
     ) -> Option<Cow<'a, str>> {
+        self.terminated(bytes, part, offset, end).map(decoded)
+    }
+
+    /// The bytes of the text at `offset`, not decoded.
+    pub(crate) fn terminated<'a>(
+        &mut self,
+        bytes: Bytes<'a>,
+        part: &str,
+        offset: u64,
+        end: u64,
+    ) -> Option<&'a [u8]> {
         let Some(text) = bytes.terminated(offset, end) else {
             self.anomaly(part, format!("the text at {offset:#x} does not end inside its table"));
             return None;
         };
-        if !self.keep(part, text.len()) {
-            return None;
-        }
-        Some(std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed))
+        self.keep(part, text.len()).then_some(text)
     }
 
     /// Whether `size` more bytes of notes' descriptions may be kept; a refusal is an anomaly of `part`.

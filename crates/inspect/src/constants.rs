@@ -52,6 +52,8 @@ pub(crate) mod elf {
     pub(crate) const DT_GNU_HASH: i64 = 0x6fff_fef5;
     pub(crate) const DT_DEPAUDIT: i64 = 0x6fff_fefb;
     pub(crate) const DT_AUDIT: i64 = 0x6fff_fefc;
+    pub(crate) const DT_RELACOUNT: i64 = 0x6fff_fff9;
+    pub(crate) const DT_RELCOUNT: i64 = 0x6fff_fffa;
     pub(crate) const DT_VERSYM: i64 = 0x6fff_fff0;
     pub(crate) const DT_FLAGS_1: i64 = 0x6fff_fffb;
     pub(crate) const DT_VERDEF: i64 = 0x6fff_fffc;
@@ -66,12 +68,17 @@ pub(crate) mod elf {
     pub(crate) const DF_1_NOW: u64 = 1;
     pub(crate) const DF_1_PIE: u64 = 0x800_0000;
     pub(crate) const VER_FLG_WEAK: u16 = 2;
+    pub(crate) const EM_386: u16 = 3;
     pub(crate) const EM_MIPS: u16 = 8;
     pub(crate) const EM_PARISC: u16 = 15;
     pub(crate) const EM_PPC64: u16 = 21;
     pub(crate) const EM_S390: u16 = 22;
+    pub(crate) const EM_ARM: u16 = 40;
     pub(crate) const EM_IA_64: u16 = 50;
+    pub(crate) const EM_X86_64: u16 = 62;
     pub(crate) const EM_AARCH64: u16 = 183;
+    pub(crate) const EM_RISCV: u16 = 243;
+    pub(crate) const EM_LOONGARCH: u16 = 258;
     pub(crate) const EM_ALPHA: u16 = 0x9026;
     pub(crate) const VER_NDX_GLOBAL: u16 = 1;
 

@@ -6,17 +6,17 @@ mod loader;
 mod marks;
 mod notes;
 mod properties;
+mod relocations;
 mod symbols;
-mod text_relocations;
 
 use crate::constants::elf as constants;
 
 use crate::bytes::{Bytes, Survey};
-use crate::facts::{Anomaly, Elf, ElfSection, ElfSegment};
+use crate::facts::{Anomaly, Elf, ElfSection, ElfSegment, Names};
 use crate::{Error, ErrorKind, limits};
 
-/// Reads an ELF file.
-pub(crate) fn read(data: &[u8]) -> Result<(Elf, Vec<Anomaly>), Error> {
+/// Reads an ELF file, with the names that it exports or without them.
+pub(crate) fn read(data: &[u8], with_exports: bool) -> Result<(Elf, Vec<Anomaly>), Error> {
     let image = Image::new(data)?;
     let mut survey = Survey::default();
     let mut elf = image.header()?;
@@ -26,6 +26,7 @@ pub(crate) fn read(data: &[u8]) -> Result<(Elf, Vec<Anomaly>), Error> {
     elf.sections = image.sections(&elf, counts.sections, &mut survey);
     elf.interpreter = interpreter(image, &elf, &mut survey);
     elf.symbol_count = symbols::static_count(&elf);
+    elf.exports = with_exports.then(Names::new);
     dynamic::read(image, &mut elf, &mut survey);
     loader::check(image, &elf, &mut survey);
     let loaded = notes::read(image, &mut elf, &mut survey);
@@ -109,7 +110,7 @@ impl<'a> Image<'a> {
             versions_needed: Vec::new(),
             versions_defined: Vec::new(),
             imports: Vec::new(),
-            exports: Default::default(),
+            exports: None,
             symbol_count: 0,
             relocations: Default::default(),
             notes: Vec::new(),

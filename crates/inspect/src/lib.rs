@@ -29,7 +29,7 @@ pub use linker::{LinkerMark, linker};
 pub use pe::PeChecksum;
 pub use second_opinion::{Disagreement, second_opinion};
 
-use facts::Binary;
+use facts::{Binary, Names};
 
 /// The checksum that a PE file of these `bytes` should have (the algorithm of `CheckSumMappedFile`).
 ///
@@ -59,9 +59,27 @@ pub fn pe_signature_check(bytes: &[u8], pe: &facts::Pe) -> Option<facts::Signatu
 ///
 /// An unreadable header is an error; a damaged, cut-off or too large part is an anomaly among the facts.
 pub fn inspect(bytes: &[u8]) -> Result<Facts, Error> {
+    read(bytes, true)
+}
+
+/// The same without the names of an ELF file's exports, which some libraries have by the ten thousand: reading them takes as
+/// long as all else, and few ask for them.
+pub fn inspect_without_exports(bytes: &[u8]) -> Result<Facts, Error> {
+    read(bytes, false)
+}
+
+/// The names that the ELF file of these `bytes` exports; `None`: it is none.
+pub fn elf_exports(bytes: &[u8]) -> Option<Names> {
+    match read(bytes, true).ok()?.binary {
+        Binary::Elf(elf) => elf.exports,
+        Binary::Pe(_) => None,
+    }
+}
+
+fn read(bytes: &[u8], with_exports: bool) -> Result<Facts, Error> {
     let (binary, anomalies) = match bytes {
         [0x7f, b'E', b'L', b'F', ..] => {
-            let (elf, anomalies) = elf::read(bytes)?;
+            let (elf, anomalies) = elf::read(bytes, with_exports)?;
             (Binary::Elf(Box::new(elf)), anomalies)
         }
         [b'M', b'Z', ..] => {

@@ -136,6 +136,8 @@ impl Image<'_> {
             exports: Default::default(),
             export_name: None,
             export_count: 0,
+            exports_by_ordinal: 0,
+            export_timestamp: 0,
             export_ordinal_base: 0,
             forwarders: Vec::new(),
             base_relocations: Default::default(),

@@ -14,6 +14,7 @@ const PT_GNU_RELRO: u32 = 0x6474_e552;
 const PT_GNU_PROPERTY: u32 = 0x6474_e553;
 const DT_RELAENT: i64 = 9;
 const DT_DEBUG: i64 = 21;
+const DT_GNU_HASH: i64 = 0x6fff_fef5;
 const DT_VERNEED: i64 = 0x6fff_fffe;
 const DT_VERNEEDNUM: i64 = 0x6fff_ffff;
 
@@ -32,13 +33,18 @@ struct Program {
 
 impl Program {
     fn new() -> Program {
+        Program::linked("-rdynamic -Wl,-z,relro")
+    }
+
+    fn linked(options: &str) -> Program {
+        let options = options.split_whitespace();
         let shell = Shell::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (source, path) = (folder.path().join("a.c"), folder.path().join("a"));
         let code =
             "#include <stdio.h>\nint one(void) { return 1; }\nint main(void) { return puts(\"hello\"); }\n";
         fs::write(&source, code).unwrap();
-        cmd!(shell, "x86_64-linux-gnu-gcc -s -rdynamic -fcf-protection=full -Wl,-z,relro -o {path} {source}")
+        cmd!(shell, "x86_64-linux-gnu-gcc -s -fcf-protection=full {options...} -o {path} {source}")
             .quiet()
             .run()
             .expect("cc links: apt-get install gcc libc6-dev");
@@ -180,7 +186,73 @@ fn symbols_that_the_section_header_hides() {
     let at = (program.elf.section_header_offset + 64 * index as u64 + 32) as usize;
     program.assert_told(at, &48_u64.to_le_bytes(), "their section header tells of 2, their hash table of");
     let Binary::Elf(elf) = program.with(at, &48_u64.to_le_bytes()).binary else { panic!("made as ELF") };
-    assert_eq!(elf.exports.iter().collect::<Vec<_>>(), program.elf.exports.iter().collect::<Vec<_>>());
+    assert_eq!(elf.exports, program.elf.exports);
+    assert!(elf.exports.is_some_and(|exports| exports.iter().any(|name| name == "one")));
+
+    // Nothing is hashed, as where nothing is offered; relocations still name what is wanted.
+    let mut program = Program::linked("");
+    let tag = program.entry(DT_GNU_HASH);
+    program.bytes[tag..tag + 8].copy_from_slice(&0x6fff_fe00_i64.to_le_bytes());
+    let at = (program.elf.section_header_offset + 64 * index as u64 + 32) as usize;
+    assert_eq!(program.elf.sections[index].name, ".dynsym");
+    let cut = program.with(at, &24_u64.to_le_bytes());
+    program.assert_told(at, &24_u64.to_le_bytes(), "there are 1 of them, and a relocation names symbol ");
+    let Binary::Elf(elf) = cut.binary else { panic!("made as ELF") };
+    assert_eq!(elf.imports, program.elf.imports);
+}
+
+#[test]
+fn without_exports_all_else_is_the_same() {
+    let without = |facts: Facts| {
+        let Binary::Elf(mut elf) = facts.binary else { panic!("made as ELF") };
+        elf.exports = None;
+        (elf, facts.anomalies)
+    };
+    let program = Program::new();
+    let section = |name: &str| program.elf.sections.iter().find(|section| section.name == name).unwrap();
+    let (symbols, strings) = (section(".dynsym"), section(".dynstr"));
+    let first_export = (0..symbols.size / 24)
+        .map(|index| (symbols.offset + 24 * index) as usize)
+        .find(|at| program.bytes[at + 6..at + 8] != [0, 0])
+        .unwrap();
+    // A name outside of the table, a table without its last zero, and a table whose names are no UTF-8.
+    let changes: [(usize, &[u8]); 4] = [
+        (0, b"\x7f"),
+        (first_export, &[0xff; 4]),
+        ((strings.offset + strings.size - 1) as usize, b"x"),
+        (strings.offset as usize + 1, &[0xff]),
+    ];
+    for (at, bytes) in changes {
+        let mut changed = program.bytes.clone();
+        changed[at..at + bytes.len()].copy_from_slice(bytes);
+        let whole = inspect::inspect(&changed).unwrap();
+        let sparing = inspect::inspect_without_exports(&changed).unwrap();
+        let Binary::Elf(elf) = &sparing.binary else { panic!("made as ELF") };
+        assert_eq!(elf.exports, None);
+        assert_eq!(without(sparing), without(whole), "{at:#x}");
+        let Binary::Elf(elf) = inspect::inspect(&changed).unwrap().binary else { panic!("made as ELF") };
+        assert_eq!(inspect::elf_exports(&changed), elf.exports);
+    }
+    program.assert_told(first_export, &[0xff; 4], "does not end inside its table");
+}
+
+#[test]
+fn slots_are_what_relocations_fill() {
+    let word = 8;
+    for (options, lazy) in [("-Wl,-z,now", None), ("-Wl,-z,lazy", Some(".got.plt"))] {
+        let program = Program::linked(options);
+        let slots = program.elf.relocations;
+        let section = |name: &str| {
+            let section = program.elf.sections.iter().find(|section| section.name == name).unwrap();
+            section.address..section.address + section.size
+        };
+        let inside = |slots: Option<(u64, u64)>, name: &str| {
+            let ((lowest, highest), section) = (slots.unwrap(), section(name));
+            section.contains(&lowest) && highest >= lowest && highest + word <= section.end
+        };
+        assert!(inside(slots.data_slots, ".got"), "{slots:x?}");
+        assert!(inside(slots.function_slots, lazy.unwrap_or(".got")), "{slots:x?}");
+    }
 }
 
 #[test]

@@ -22,11 +22,12 @@ mod testing;
 mod version;
 mod waivers;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
 use artifact::{Pieces, Report};
-use inspect::facts::Facts;
+use inspect::facts::{Elf, Facts, Names};
 
 pub use artifact::Date;
 pub use error::{Error, ErrorKind};
@@ -63,6 +64,11 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub fn in_pieces(self, pieces: &'a dyn Pieces) -> Subject<'a> {
         Subject { pieces: Some(pieces), ..self }
+    }
+
+    /// The names that `elf`, which is this file, exports: read now where they were left out.
+    pub(crate) fn exports<'e>(&self, elf: &'e Elf) -> Option<Cow<'e, Names>> {
+        elf.exports.as_ref().map(Cow::Borrowed).or_else(|| inspect::elf_exports(self.bytes).map(Cow::Owned))
     }
 
     /// All bytes of the file, as [`Pieces`] gives them; in one piece where they are in memory anyway.

@@ -57,7 +57,8 @@ impl Sighting {
             Binary::Elf(elf) => {
                 libraries.extend(elf.needed.iter().cloned());
                 sections.extend(elf.sections.iter().map(|section| section.name.clone()));
-                exports.extend(elf.exports.iter().map(str::to_owned));
+                let names = subject.exports(elf).unwrap_or_default();
+                exports.extend(names.iter().map(str::to_owned));
                 interpreter.clone_from(&elf.interpreter);
                 for name in elf.versions_needed.iter().flat_map(|need| &need.versions) {
                     let (family, version) = parsed(&name.name);
@@ -376,11 +377,11 @@ mod tests {
     fn removed_exports_and_another_loader_are_named() {
         let exporting = || {
             let mut facts = elf_facts();
-            elf_of(&mut facts).exports = ["ship_start", "ship_stop"].into_iter().collect();
+            elf_of(&mut facts).exports = Some(["ship_start", "ship_stop"].into_iter().collect());
             facts
         };
         let removed = refused(exporting, Target::Aarch64Linux, |facts| {
-            elf_of(facts).exports = ["ship_start"].into_iter().collect();
+            elf_of(facts).exports = Some(["ship_start"].into_iter().collect());
         });
         assert_eq!(removed, [("SW-REGRESSION-EXPORTS".to_owned(), "removed: ship_stop".to_owned())]);
         elf("SW-REGRESSION-INTERPRETER", "/lib/ld-musl", |elf| {

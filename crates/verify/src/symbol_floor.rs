@@ -1,8 +1,9 @@
 //! How new a library a file asks for by the versions of its symbols, and which symbols ask.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use inspect::facts::{Elf, ElfImport};
+use inspect::facts::{Elf, ElfImport, NeededVersion};
 
 use crate::rule::{Judgement, listed, listed_or_none};
 use crate::version::Version;
@@ -38,15 +39,21 @@ pub(crate) struct Demand<'a> {
 /// Every version needed whose name begins with `prefix`, from whatever library.
 pub(crate) fn demands<'a>(elf: &'a Elf, prefix: &str) -> Vec<Demand<'a>> {
     let needs = elf.versions_needed.iter().flat_map(|need| &need.versions);
-    let of_family = needs.filter(|need| need.name.starts_with(prefix));
-    of_family
-        .map(|need| {
-            let bound =
-                |import: &&ElfImport| import.version.as_deref().is_some_and(|version| version == need.name);
-            let symbols = elf.imports.iter().filter(bound).collect();
-            Demand { version: &need.name, symbols, marked_weak: need.flags & WEAK != 0 }
-        })
-        .collect()
+    let of_family: Vec<_> = needs.filter(|need| need.name.starts_with(prefix)).collect();
+    if of_family.is_empty() {
+        return Vec::new();
+    }
+    let mut bound: HashMap<&str, Vec<&ElfImport>> = HashMap::new();
+    for import in &elf.imports {
+        if let Some(version) = import.version.as_deref().filter(|version| version.starts_with(prefix)) {
+            bound.entry(version).or_default().push(import);
+        }
+    }
+    let demand = |need: &'a NeededVersion| {
+        let symbols = bound.get(need.name.as_str()).cloned().unwrap_or_default();
+        Demand { version: &need.name, symbols, marked_weak: need.flags & WEAK != 0 }
+    };
+    of_family.into_iter().map(demand).collect()
 }
 
 impl Demand<'_> {

@@ -2,7 +2,7 @@
 
 use super::{hexadecimal, line};
 use crate::constants::elf as elf_constants;
-use crate::facts::{Elf, ElfShape};
+use crate::facts::{Elf, ElfShape, Names};
 use crate::names::*;
 
 pub(super) fn headline(elf: &Elf) -> String {
@@ -203,6 +203,10 @@ fn dump_dynamic(text: &mut String, elf: &Elf) {
     );
     line(
         text,
-        format_args!("Dynamic symbols: {} imported, {} exported", elf.imports.len(), elf.exports.len()),
+        format_args!(
+            "Dynamic symbols: {} imported, {} exported",
+            elf.imports.len(),
+            elf.exports.as_ref().map_or(0, Names::len)
+        ),
     );
 }

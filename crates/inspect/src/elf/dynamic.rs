@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use crate::constants::elf as constants;
 
-use super::{Image, symbols, text_relocations};
-use crate::bytes::Survey;
-use crate::facts::{DynamicEntry, Elf, NeededVersion, RelocationCount, VersionDefinition, VersionNeed};
+use super::{Image, relocations, symbols};
+use crate::bytes::{Survey, decoded};
+use crate::facts::{DynamicEntry, Elf, NeededVersion, VersionDefinition, VersionNeed};
 
 /// The tables that dynamic tags point to, as virtual addresses.
 #[derive(Default)]
-pub(super) struct Tables {
+pub(super) struct Tables<'a> {
     /// `DT_STRTAB` in the file: offset and end.
     pub(super) strings_in_file: Option<(u64, u64)>,
+    /// The same, where all of it is UTF-8, so that its names need not be looked at one by one.
+    pub(super) text: Option<&'a str>,
     pub(super) symbols: Option<u64>,
     pub(super) hash: Option<u64>,
     pub(super) gnu_hash: Option<u64>,
@@ -30,11 +32,11 @@ pub(super) struct Version {
     pub(super) library: Option<Arc<str>>,
 }
 
-impl Tables {
+impl<'a> Tables<'a> {
     /// The text at `offset` of the dynamic string table.
     pub(super) fn text(
         &self,
-        image: Image<'_>,
+        image: Image<'a>,
         survey: &mut Survey,
         part: &str,
         offset: u32,
@@ -42,8 +44,15 @@ impl Tables {
         self.name(image, survey, part, offset).map(Cow::into_owned)
     }
 
+    /// The bytes of the dynamic string table, as far as the file has them.
+    pub(super) fn strings(&self, image: Image<'a>) -> &'a [u8] {
+        let (start, end) = self.strings_in_file.unwrap_or_default();
+        let size = end.min(image.bytes.len()).saturating_sub(start);
+        image.bytes.slice(start, size).unwrap_or_default()
+    }
+
     /// The same without a copy.
-    pub(super) fn name<'a>(
+    pub(super) fn name(
         &self,
         image: Image<'a>,
         survey: &mut Survey,
@@ -51,7 +60,10 @@ impl Tables {
         offset: u32,
     ) -> Option<Cow<'a, str>> {
         let (start, end) = self.strings_in_file?;
-        survey.name(image.bytes, part, start.checked_add(u64::from(offset))?, end)
+        let name = survey.terminated(image.bytes, part, start.checked_add(u64::from(offset))?, end)?;
+        let from = offset as usize;
+        let text = self.text.and_then(|text| text.get(from..from + name.len()));
+        Some(text.map_or_else(|| decoded(name), Cow::Borrowed))
     }
 }
 
@@ -63,15 +75,14 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) {
     }
     let mut tables = tables(image, elf, survey);
     name_entries(image, elf, &tables, survey);
-    elf.relocations = relocations(elf);
     read_needed_versions(image, elf, &mut tables, survey);
     read_defined_versions(image, elf, &mut tables, survey);
-    symbols::read(image, elf, &tables, survey);
-    elf.marks.text_relocations = text_relocations::read(image, elf, &tables, survey);
+    let named = relocations::read(image, elf, &tables, survey);
+    symbols::read(image, elf, &tables, named, survey);
 }
 
 /// Reads names and versions behind `PT_DYNAMIC`, and leaves the symbols to the caller.
-pub(super) fn read_names(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) -> Tables {
+pub(super) fn read_names<'a>(image: Image<'a>, elf: &mut Elf, survey: &mut Survey) -> Tables<'a> {
     elf.dynamic = entries(image, elf, survey);
     let mut tables = tables(image, elf, survey);
     name_entries(image, elf, &tables, survey);
@@ -118,7 +129,7 @@ pub(super) fn value(elf: &Elf, tag: i64) -> Option<u64> {
     elf.dynamic.iter().find(|entry| entry.tag == tag).map(|entry| entry.value)
 }
 
-fn tables(image: Image<'_>, elf: &Elf, survey: &mut Survey) -> Tables {
+fn tables<'a>(image: Image<'a>, elf: &Elf, survey: &mut Survey) -> Tables<'a> {
     let strings = value(elf, constants::DT_STRTAB).zip(value(elf, constants::DT_STRSZ));
     let strings_in_file = strings.and_then(|(address, size)| {
         let (offset, _) = image.locate(elf, address)?;
@@ -127,14 +138,17 @@ fn tables(image: Image<'_>, elf: &Elf, survey: &mut Survey) -> Tables {
     if let (Some((address, _)), None) = (strings, strings_in_file) {
         survey.anomaly("dynamic section", format!("DT_STRTAB {address:#x} is in no segment"));
     }
-    Tables {
+    let mut tables = Tables {
         strings_in_file,
+        text: None,
         symbols: value(elf, constants::DT_SYMTAB),
         hash: value(elf, constants::DT_HASH),
         gnu_hash: value(elf, constants::DT_GNU_HASH),
         version_table: value(elf, constants::DT_VERSYM),
         versions: BTreeMap::new(),
-    }
+    };
+    tables.text = str::from_utf8(tables.strings(image)).ok();
+    tables
 }
 
 /// Tags whose value is a text's offset.
@@ -149,7 +163,7 @@ const NAMED: [i64; 8] = [
     constants::DT_FILTER,
 ];
 
-fn name_entries(image: Image<'_>, elf: &mut Elf, tables: &Tables, survey: &mut Survey) {
+fn name_entries(image: Image<'_>, elf: &mut Elf, tables: &Tables<'_>, survey: &mut Survey) {
     for entry in &mut elf.dynamic {
         if !NAMED.contains(&entry.tag) {
             continue;
@@ -170,36 +184,9 @@ fn name_entries(image: Image<'_>, elf: &mut Elf, tables: &Tables, survey: &mut S
     }
 }
 
-fn relocations(elf: &Elf) -> RelocationCount {
-    let entries_of = |size: i64, entry: i64| {
-        let (size, entry) = (value(elf, size).unwrap_or(0), value(elf, entry).unwrap_or(0));
-        size.checked_div(entry).unwrap_or(0)
-    };
-    let plt_entry = match value(elf, constants::DT_PLTREL) {
-        Some(kind) if kind == constants::DT_REL => {
-            if elf.class == 64 {
-                16
-            } else {
-                8
-            }
-        }
-        _ => {
-            if elf.class == 64 {
-                24
-            } else {
-                12
-            }
-        }
-    };
-    let entries = entries_of(constants::DT_RELASZ, constants::DT_RELAENT)
-        .saturating_add(entries_of(constants::DT_RELSZ, constants::DT_RELENT))
-        .saturating_add(value(elf, constants::DT_PLTRELSZ).unwrap_or(0) / plt_entry);
-    RelocationCount { entries, packed_bytes: value(elf, constants::DT_RELRSZ).unwrap_or(0) }
-}
-
 /// The chain at `DT_VERNEED`, to its end as loaders do, whatever the counts say. Offsets only grow, so a chain cannot run in
 /// circles.
-fn read_needed_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables, survey: &mut Survey) {
+fn read_needed_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables<'_>, survey: &mut Survey) {
     const PART: &str = "versions needed";
     let Some(address) = value(elf, constants::DT_VERNEED) else { return };
     let Some((mut offset, _)) = image.locate(elf, address) else {
@@ -267,7 +254,7 @@ fn counted(elf: &Elf, tag: i64, found: u64, part: &str, survey: &mut Survey) {
 }
 
 /// The chain at `DT_VERDEF`.
-fn read_defined_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables, survey: &mut Survey) {
+fn read_defined_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables<'_>, survey: &mut Survey) {
     const PART: &str = "versions defined";
     let Some(address) = value(elf, constants::DT_VERDEF) else { return };
     let Some((mut offset, _)) = image.locate(elf, address) else {

@@ -50,7 +50,7 @@ pub(crate) fn read(data: &[u8]) -> Result<ElfLinkage, Error> {
 fn read_symbols(
     image: Image<'_>,
     elf: &Elf,
-    tables: &Tables,
+    tables: &Tables<'_>,
     survey: &mut Survey,
 ) -> (Vec<ElfImport>, Vec<ElfExport>) {
     const PART: &str = "dynamic symbols";
@@ -155,7 +155,13 @@ mod tests {
             |imports: &[ElfImport]| imports.iter().map(|import| import.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&linkage.imports).last(), names(&elf.imports).last());
         assert!(linkage.imports == elf.imports);
-        assert!(linkage.exports.iter().map(|export| export.name.as_str()).eq(elf.exports.iter()));
+        assert!(
+            linkage
+                .exports
+                .iter()
+                .map(|export| export.name.as_str())
+                .eq(elf.exports.iter().flat_map(crate::facts::Names::iter))
+        );
         assert!(linkage.imports.iter().any(|import| import.version.is_some()));
     }
 }

@@ -13,6 +13,9 @@ const NT_GNU_PROPERTY_TYPE_0: u32 = 5;
 /// systemd's package metadata, owner `FDO`.
 const NT_FDO_PACKAGING_METADATA: u32 = 0xcafe_1a7e;
 
+/// The longest name that is a mark: `__intel_security_cookie`, and with its affixes `__fgetws_unlocked_chk`.
+const LONGEST: usize = 23;
+
 /// By their whole names: `__stack_chk_fail_logger` is some program's own function.
 const STACK_PROTECTOR: [&str; 5] = [
     "__stack_chk_fail",
@@ -38,6 +41,10 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, loaded: Range<usize>, survey
     marks.languages = languages(elf);
     for import in &elf.imports {
         let name = import.name.as_str();
+        // Most are longer than any of these.
+        if name.len() > LONGEST {
+            continue;
+        }
         if is_of_the_stack_protector(name) {
             marks.stack_protector.push(name.to_owned());
         } else if is_fortified(name) {
@@ -226,5 +233,8 @@ mod tests {
         assert!(is_fortifiable("memcpy") && is_fortifiable("openat") && !is_fortifiable("__memcpy_chk"));
         assert!(is_of_the_stack_protector("__stack_chk_fail"));
         assert!(!is_of_the_stack_protector("__stack_chk_fail_logger"));
+        let affixed = CHECKED.iter().map(|name| "__".len() + name.len() + "_chk".len());
+        let longest = affixed.chain(STACK_PROTECTOR.iter().map(|name| name.len())).max();
+        assert_eq!(longest, Some(LONGEST));
     }
 }

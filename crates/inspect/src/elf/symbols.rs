@@ -8,6 +8,7 @@ use super::Image;
 use super::dynamic::Tables;
 use crate::bytes::Survey;
 use crate::facts::{Elf, ElfImport};
+use crate::limits;
 
 /// Entries of every `SHT_SYMTAB`.
 pub(super) fn static_count(elf: &Elf) -> u64 {
@@ -42,8 +43,8 @@ pub(super) fn static_names(image: Image<'_>, elf: &Elf, wanted: &[&str]) -> Vec<
     found
 }
 
-/// Reads imports and exports from `DT_SYMTAB`.
-pub(super) fn read(image: Image<'_>, elf: &mut Elf, tables: &Tables, survey: &mut Survey) {
+/// Reads imports and exports from `DT_SYMTAB`; relocations have `named` symbols below this number.
+pub(super) fn read(image: Image<'_>, elf: &mut Elf, tables: &Tables<'_>, named: u64, survey: &mut Survey) {
     const PART: &str = "dynamic symbols";
     let Some(address) = tables.symbols else { return };
     let Some((start, _)) = image.locate(elf, address) else {
@@ -51,9 +52,19 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, tables: &Tables, survey: &mu
         return;
     };
     let size = if image.wide { 24 } else { 16 };
-    let count = count(image, elf, tables, size, survey);
+    let mut count = count(image, elf, tables, size, survey);
+    if count < named {
+        survey
+            .anomaly(PART, format!("there are {count} of them, and a relocation names symbol {}", named - 1));
+        count = named;
+    }
     let versions =
         tables.version_table.and_then(|address| image.locate(elf, address)).map(|(offset, _)| offset);
+    let strings = tables.strings(image);
+    if let Some(exports) = &mut elf.exports {
+        exports.reserve(strings.len().min(limits::TEXT));
+    }
+    let ends = strings.last() == Some(&0);
     for index in 1..count {
         if !survey.admit(PART) {
             break;
@@ -63,10 +74,14 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, tables: &Tables, survey: &mu
             survey.anomaly(PART, format!("symbol {index} of {count} is outside the file"));
             break;
         };
+        // In a table that ends with a zero every name ends, too.
+        if symbol.defined && elf.exports.is_none() && ends && (symbol.name as usize) < strings.len() {
+            continue;
+        }
         let Some(name) = tables.name(image, survey, PART, symbol.name) else { continue };
         if symbol.defined {
-            if symbol.binding != constants::STB_LOCAL {
-                elf.exports.push(&name);
+            if let Some(exports) = elf.exports.as_mut().filter(|_| symbol.binding != constants::STB_LOCAL) {
+                exports.push(&name);
             }
             continue;
         }
@@ -103,7 +118,7 @@ impl Symbol {
 
 /// How many symbols there are, which no dynamic tag says: from the hash tables that loaders find them by, from the section
 /// header where it describes the same table, or from what the table behind it leaves room for.
-pub(super) fn count(image: Image<'_>, elf: &Elf, tables: &Tables, size: u64, survey: &mut Survey) -> u64 {
+pub(super) fn count(image: Image<'_>, elf: &Elf, tables: &Tables<'_>, size: u64, survey: &mut Survey) -> u64 {
     let described = elf
         .sections
         .iter()

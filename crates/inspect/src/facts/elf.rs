@@ -63,8 +63,10 @@ pub struct Elf {
     pub versions_defined: Vec<VersionDefinition>,
     /// Undefined dynamic symbols: what must be found in a library at load time.
     pub imports: Vec<ElfImport>,
-    /// Defined dynamic symbols of global or weak binding, in the symbol table's order.
-    pub exports: Names,
+    /// Defined dynamic symbols of global or weak binding, in the symbol table's order; `None` where they were left out
+    /// ([`inspect_without_exports`](crate::inspect_without_exports)).
+    #[schemars(with = "Names")]
+    pub exports: Option<Names>,
     /// Number of entries of `.symtab` (0 where stripped).
     pub symbol_count: u64,
     /// Dynamic relocations, by what they are.
@@ -229,7 +231,7 @@ pub struct ElfImport {
     pub library: Option<Arc<str>>,
 }
 
-/// How many dynamic relocations a file has.
+/// How many dynamic relocations a file has, and where the slots are that they fill.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 #[schemars(extend("x-source" = "ELF gABI, Relocation"))]
 pub struct RelocationCount {
@@ -237,6 +239,10 @@ pub struct RelocationCount {
     pub entries: u64,
     /// Bytes of the packed table (`DT_RELRSZ`).
     pub packed_bytes: u64,
+    /// Lowest and highest address that `R_…_GLOB_DAT` fills, while loading.
+    pub data_slots: Option<(u64, u64)>,
+    /// Lowest and highest address that `R_…_JUMP_SLOT` fills, while loading or when the function is first called.
+    pub function_slots: Option<(u64, u64)>,
 }
 
 /// One note.

@@ -19,6 +19,11 @@ impl Names {
         Names { text: String::new(), ends: Vec::new() }
     }
 
+    /// Makes room for `bytes` more of text.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.text.reserve(bytes);
+    }
+
     /// Adds `name` at the end.
     pub fn push(&mut self, name: &str) {
         self.text.push_str(name);

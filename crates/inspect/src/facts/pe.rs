@@ -75,6 +75,10 @@ pub struct Pe {
     pub export_count: u32,
     /// The ordinal of the first exported address.
     pub export_ordinal_base: u32,
+    /// Of the exported addresses, those that no name leads to.
+    pub exports_by_ordinal: u32,
+    /// `TimeDateStamp` of the export directory; 0 where there is none.
+    pub export_timestamp: u32,
     /// Exports that are another library's.
     pub forwarders: Vec<PeForwarder>,
     /// Base relocations.
@@ -185,6 +189,9 @@ pub struct PeImport {
     pub library: String,
     /// Whether it is delay-loaded.
     pub delayed: bool,
+    /// Where the loader writes the addresses of what is imported (`FirstThunk`, of a delayed import `ImportAddressTable`),
+    /// relative to the image base.
+    pub address_table: u32,
     /// What is imported from it.
     pub functions: Vec<PeFunction>,
 }

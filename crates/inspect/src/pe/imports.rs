@@ -63,7 +63,8 @@ fn table(image: Image<'_>, pe: &Pe, wide: bool, survey: &mut Survey, index: usiz
             return imports;
         };
         let functions = functions(image, pe, wide, survey, descriptor.names);
-        imports.push(PeImport { library, delayed, functions });
+        let address_table = descriptor.addresses;
+        imports.push(PeImport { library, delayed, address_table, functions });
         offset += if delayed { 32 } else { 20 };
     }
 }
@@ -71,6 +72,7 @@ fn table(image: Image<'_>, pe: &Pe, wide: bool, survey: &mut Survey, index: usiz
 struct Descriptor {
     name: u32,
     names: u32,
+    addresses: u32,
 }
 
 impl Descriptor {
@@ -82,6 +84,7 @@ impl Descriptor {
             return Some(Descriptor {
                 name: field(12)?,
                 names: if lookup == 0 { addresses } else { lookup },
+                addresses,
             });
         }
         // Bit 0 of the attributes: addresses are relative. Old linkers wrote absolute ones.
@@ -89,7 +92,8 @@ impl Descriptor {
             Some(attributes) if attributes & 1 == 1 || address == 0 => address,
             _ => address.wrapping_sub(pe.image_base as u32),
         };
-        Some(Descriptor { name: relative(field(4)?), names: relative(field(16)?) })
+        let (name, addresses, names) = (field(4)?, field(12)?, field(16)?);
+        Some(Descriptor { name: relative(name), names: relative(names), addresses: relative(addresses) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Our facts in the form that all readers' are brought into: names, and lists of texts. Numbers are hexadecimal.
 
 use inspect::facts::{
-    AbiTag, Binary, Elf, ElfImport, ElfLinkage, Facts, LoadConfig, Pe, PeExport, PeFunction, PeImport,
+    AbiTag, Binary, Elf, ElfImport, ElfLinkage, Facts, LoadConfig, Names, Pe, PeExport, PeFunction, PeImport,
     PeLinkage, ResourceName, Signature,
 };
 
@@ -75,7 +75,7 @@ pub(crate) fn elf(elf: &Elf, linkage: &ElfLinkage) -> Table {
     put("versions defined", defined.collect());
     put("imports", sorted(elf.imports.iter().map(import)));
     put("imports of the linkage", sorted(linkage.imports.iter().map(import)));
-    put("exports", sorted(elf.exports.iter().map(str::to_owned)));
+    put("exports", sorted(elf.exports.iter().flat_map(Names::iter).map(str::to_owned)));
     let exports = linkage.exports.iter().map(|export| {
         let sign = if export.hidden || export.library.is_some() { "@" } else { "@@" };
         let version = export.version.as_ref().map(|version| format!("{sign}{version}"));

@@ -1,6 +1,6 @@
 //! SW-ELF-RELRO: what the loader has filled in becomes read-only, all of it.
 
-use inspect::facts::{Elf, ElfSection, ElfSegment};
+use inspect::facts::{Elf, ElfSection, ElfSegment, ElfShape};
 
 use crate::rule::{Check, Judgement, Rule};
 use crate::{Policy, Subject};
@@ -64,7 +64,14 @@ fn check(elf: &Elf, _: &Subject, policy: &Policy) -> Judgement {
     }
     let range = format!("{:#x}..{:#x}", covered.start, covered.end);
     if wrong.is_empty() {
-        Judgement::pass(format!("{range} read-only after loading"), expected)
+        // Such a program has no loader. glibc's start code protects it (csu/, elf/dl-support.c), musl's does not.
+        let by_itself = match elf.shape() {
+            ElfShape::StaticPositionIndependent => {
+                ", where its own start code asks for that: glibc's does, musl's does not"
+            }
+            _ => "",
+        };
+        Judgement::pass(format!("{range} read-only after loading{by_itself}"), expected)
     } else {
         Judgement::fail(format!("outside of {range}: {}", crate::rule::listed(&wrong)), expected)
     }
@@ -74,7 +81,7 @@ fn page(address: u64) -> u64 {
     address & !(PAGE - 1)
 }
 
-/// Name, address and size of each part; from program headers where there are no sections.
+/// Name, address and size of each part: from sections, where there are some, program headers and relocations.
 fn written_while_loading(elf: &Elf, policy: &Policy) -> Vec<(String, u64, u64)> {
     let sections = elf.sections.iter().filter(|section| {
         section.flags & WRITE_ALLOC == WRITE_ALLOC
@@ -94,7 +101,15 @@ fn written_while_loading(elf: &Elf, policy: &Policy) -> Vec<(String, u64, u64)> 
     }));
     // Three reserved words begin the table that DT_PLTGOT points to.
     let table = elf.dynamic.iter().filter(|entry| entry.tag == DT_PLTGOT && policy.bind_now);
-    parts.extend(table.map(|entry| ("DT_PLTGOT".to_owned(), entry.value, 3 * u64::from(elf.class / 8))));
+    let word = u64::from(elf.class / 8);
+    parts.extend(table.map(|entry| ("DT_PLTGOT".to_owned(), entry.value, 3 * word)));
+    // Whatever sections are called, this is what the loader fills.
+    let functions = elf.relocations.function_slots.filter(|_| policy.bind_now);
+    let slots = [("R_…_GLOB_DAT", elf.relocations.data_slots), ("R_…_JUMP_SLOT", functions)];
+    parts.extend(slots.into_iter().filter_map(|(name, slots)| {
+        let (lowest, highest) = slots?;
+        Some((format!("slots of {name}"), lowest, (highest - lowest).saturating_add(word)))
+    }));
     parts
 }
 
@@ -134,6 +149,13 @@ mod tests {
     }
 
     #[test]
+    fn who_has_no_loader_may_go_on_unprotected() {
+        assert_ends(&judge_static(&RULE, |_, _| ()), Outcome::Pass, "where its own start code asks for that");
+        let loaded = judge_elf(&RULE, |_, _| ());
+        assert!(loaded.observed.ends_with("read-only after loading"), "{loaded:?}");
+    }
+
+    #[test]
     fn a_header_that_leaves_the_table_writable_fails() {
         let short = judge_elf(&RULE, |elf, _| elf.segments[5].memory_size = 0xff8);
         assert_ends(&short, Outcome::Fail, "outside of 0x12000..0x12000: .got at 0x12000");
@@ -141,6 +163,26 @@ mod tests {
         assert_ends(&table, Outcome::Pass, "");
         let beyond = judge_elf(&RULE, |elf, _| elf.sections[2].size = 0x1001);
         assert_ends(&beyond, Outcome::Fail, ".got at 0x12000, 0x1001 bytes");
+    }
+
+    #[test]
+    fn what_relocations_fill_counts_whatever_sections_are_called() {
+        let slots = |data, functions, bind_now| {
+            judge_elf(&RULE, |elf, policy| {
+                elf.relocations.data_slots = data;
+                elf.relocations.function_slots = functions;
+                policy.bind_now = bind_now;
+            })
+        };
+        let inside = Some((0x12000, 0x12ff8));
+        assert_ends(&slots(inside, inside, true), Outcome::Pass, "");
+        for outside in [(0x12000, 0x12ff9), (0x13000, 0x13000), (0x11ff8, 0x12000), (0, u64::MAX)] {
+            let data = slots(Some(outside), inside, false);
+            assert_ends(&data, Outcome::Fail, "slots of R_…_GLOB_DAT at 0x");
+            let functions = slots(inside, Some(outside), true);
+            assert_ends(&functions, Outcome::Fail, "slots of R_…_JUMP_SLOT at 0x");
+            assert_ends(&slots(inside, Some(outside), false), Outcome::Pass, "");
+        }
     }
 
     #[test]

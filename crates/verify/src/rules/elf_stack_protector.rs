@@ -18,6 +18,9 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Elf(check),
 };
 
+/// What the protector calls and compares with, of the C library.
+const OFFERED: [&str; 2] = ["__stack_chk_fail", "__stack_chk_guard"];
+
 fn check(elf: &Elf, subject: &Subject, policy: &Policy) -> Judgement {
     if !policy.stack_protector {
         return Judgement::not_applicable("the policy asks for none");
@@ -26,6 +29,12 @@ fn check(elf: &Elf, subject: &Subject, policy: &Policy) -> Judgement {
     let found = &elf.marks.stack_protector;
     if !found.is_empty() {
         return Judgement::pass(listed(found), expected);
+    }
+    // The C library offers it to others whether or not it was compiled with it, and calls its own without an import.
+    let exports = subject.exports(elf).unwrap_or_default();
+    if let Some(name) = exports.iter().find(|name| OFFERED.contains(name)) {
+        let what = format!("exports `{name}` itself, so no import could show whether it uses it");
+        return Judgement::cannot_tell(what, expected);
     }
     if let Some(reason) = no_c_of_its_own(elf, subject) {
         return Judgement::not_applicable(reason);
@@ -92,6 +101,15 @@ mod tests {
         assert_ends(&with(&[Language::CFamily], symbol), Outcome::Pass, "__stack_chk_fail");
         assert_ends(&with(&[Language::Rust, Language::CFamily], symbol), Outcome::Pass, "__stack_chk_fail");
         assert_ends(&with(&[Language::Rust, Language::Cxx], |_| ()), Outcome::Fail, "no such import");
+    }
+
+    #[test]
+    fn the_c_library_cannot_tell() {
+        let offers =
+            |name: &str| with(&[Language::CFamily], |elf| elf.exports = Some([name].into_iter().collect()));
+        assert_ends(&offers("__stack_chk_fail"), Outcome::CannotTell, "exports `__stack_chk_fail` itself");
+        assert_ends(&offers("__stack_chk_guard"), Outcome::CannotTell, "`__stack_chk_guard`");
+        assert_ends(&offers("__stack_chk_fail_logger"), Outcome::Fail, "no such import");
     }
 
     #[test]

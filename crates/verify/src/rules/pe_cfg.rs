@@ -1,8 +1,8 @@
 //! SW-PE-CFG: the guard that the flag promises is there.
 
-use inspect::facts::Pe;
+use inspect::facts::{LoadConfig, Pe, PeSection};
 
-use crate::pe_kind::no_code_of_its_own;
+use crate::pe_kind::{EXECUTE, no_code_of_its_own};
 use crate::rule::{Check, Judgement, Rule};
 use crate::{Policy, Requirement, Subject};
 
@@ -48,7 +48,7 @@ fn check(pe: &Pe, subject: &Subject, policy: &Policy) -> Judgement {
             ),
         };
     }
-    let missing = missing(pe);
+    let missing = missing(pe, subject.bytes);
     let functions = pe.load_config.map_or(0, |config| config.guard_function_count);
     if missing.is_empty() {
         return Judgement::pass(format!("{functions} functions in the table"), expected);
@@ -57,7 +57,7 @@ fn check(pe: &Pe, subject: &Subject, policy: &Policy) -> Judgement {
 }
 
 /// What the flag promises and the file does not have.
-fn missing(pe: &Pe) -> Vec<&'static str> {
+fn missing(pe: &Pe, bytes: &[u8]) -> Vec<&'static str> {
     let mut missing = Vec::new();
     // Without ASLR an attacker knows which targets are valid.
     if pe.dll_characteristics & DYNAMIC_BASE == 0 || pe.characteristics & RELOCS_STRIPPED != 0 {
@@ -74,40 +74,89 @@ fn missing(pe: &Pe) -> Vec<&'static str> {
     if section(config.guard_check).is_none() {
         missing.push("no check function pointer");
     }
-    // Four bytes an entry, and as many more as the flags' upper four bits say.
-    let size = config.guard_function_count.saturating_mul(4 + u64::from(config.guard_flags >> 28));
-    let table = pe.relative(config.guard_functions).and_then(|address| {
-        let section = pe.section_at(address)?;
-        let left = u64::from(section.raw_size).checked_sub(u64::from(address - section.virtual_address))?;
-        (size > 0 && size <= left).then_some(())
-    });
-    if table.is_none() {
-        missing.push("no function table");
+    match functions(pe, bytes, config).map(|functions| are_code(pe, functions)) {
+        Some(true) => {}
+        // What is read as valid targets would be bytes of something else.
+        Some(false) => {
+            missing.push("what should be the function table is not one: addresses of code, ascending");
+        }
+        None => missing.push("no function table"),
     }
     missing
+}
+
+/// The addresses in the function table, relative to the image base; `None` where its section does not hold it.
+fn functions<'a>(
+    pe: &Pe,
+    bytes: &'a [u8],
+    config: LoadConfig,
+) -> Option<impl Iterator<Item = u32> + use<'a>> {
+    // Four bytes an entry, and as many more as the flags' upper four bits say.
+    let entry = 4 + u64::from(config.guard_flags >> 28);
+    let size = config.guard_function_count.checked_mul(entry).filter(|size| *size > 0)?;
+    let address = pe.relative(config.guard_functions)?;
+    let section = pe.section_at(address)?;
+    let left = u64::from(section.raw_size).checked_sub(u64::from(address - section.virtual_address))?;
+    let start = usize::try_from(pe.file_offset(address)?).ok()?;
+    let table = bytes.get(start..start.checked_add(usize::try_from(size).ok()?)?).filter(|_| size <= left)?;
+    Some(
+        table
+            .chunks_exact(entry as usize)
+            .map(|entry| u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]])),
+    )
+}
+
+/// Whether they ascend, as Windows requires, and each is in a section of code.
+fn are_code(pe: &Pe, functions: impl Iterator<Item = u32>) -> bool {
+    let mut last = None;
+    let mut section: Option<&PeSection> = None;
+    for function in functions {
+        let holds = |section: &&PeSection| {
+            function.checked_sub(section.virtual_address).is_some_and(|inside| inside < section.virtual_size)
+        };
+        section = section.filter(holds).or_else(|| pe.section_at(function));
+        let is_code = section.is_some_and(|section| section.characteristics & EXECUTE != 0);
+        if !is_code || last.replace(function).is_some_and(|last| last >= function) {
+            return false;
+        }
+    }
+    true
 }
 
 #[cfg(test)]
 mod tests {
     use artifact::Outcome;
-    use inspect::facts::LoadConfig;
+    use artifact::Target;
 
     use super::*;
     use crate::testing::*;
 
+    /// Three functions at the begin of `.text`, whose table is 0x10 bytes behind that of `.data`.
+    const FUNCTIONS: [u32; 3] = [0x1000, 0x1010, 0x11f0];
+    /// Where `.data` begins in the file.
+    const DATA: usize = 0x1400;
+
     fn guarded(change: impl FnOnce(&mut Pe, &mut Policy)) -> Judgement {
-        judge_pe(&RULE, |pe, policy| {
-            pe.dll_characteristics |= GUARD_CF;
-            pe.load_config = Some(LoadConfig {
-                size: 0x140,
-                guard_check: pe.image_base + 0x2000,
-                guard_functions: pe.image_base + 0x2010,
-                guard_function_count: 3,
-                guard_flags: INSTRUMENTED,
-                ..LoadConfig::default()
-            });
-            change(pe, policy);
-        })
+        with_table(&FUNCTIONS, change)
+    }
+
+    fn with_table(functions: &[u32], change: impl FnOnce(&mut Pe, &mut Policy)) -> Judgement {
+        let (mut facts, mut policy) = (pe_facts(), Policy::for_target(Target::X86_64Windows));
+        let pe = pe_of(&mut facts);
+        pe.dll_characteristics |= GUARD_CF;
+        pe.load_config = Some(LoadConfig {
+            size: 0x140,
+            guard_check: pe.image_base + 0x2000,
+            guard_functions: pe.image_base + 0x2010,
+            guard_function_count: functions.len() as u64,
+            guard_flags: INSTRUMENTED,
+            ..LoadConfig::default()
+        });
+        change(pe, &mut policy);
+        let mut bytes = vec![0; DATA + 0x10];
+        bytes.extend(functions.iter().flat_map(|function| function.to_le_bytes()));
+        bytes.resize(DATA + 0x200, 0);
+        judge(&RULE, &facts, &bytes, &policy)
     }
 
     fn without(change: impl FnOnce(&mut LoadConfig)) -> Judgement {
@@ -126,12 +175,40 @@ mod tests {
         assert_ends(&without(|config| config.guard_function_count = 0), Outcome::Fail, "no function table");
         assert_ends(&without(|config| config.guard_function_count = 125), Outcome::Fail, "no function table");
         // 0x1f0 bytes are left: 124 entries of four bytes, 99 of five.
-        assert_ends(&without(|config| config.guard_function_count = 124), Outcome::Pass, "124");
-        let wide = |config: &mut LoadConfig| {
-            config.guard_flags |= 0x1000_0000;
-            config.guard_function_count = 124;
+        let many: Vec<u32> = (0x1000..0x1000 + 124).collect();
+        assert_ends(&with_table(&many, |_, _| ()), Outcome::Pass, "124");
+        let wide = |pe: &mut Pe, _: &mut Policy| {
+            pe.load_config.as_mut().expect("set above").guard_flags |= 0x1000_0000;
         };
-        assert_ends(&without(wide), Outcome::Fail, "no function table");
+        assert_ends(&with_table(&many, wide), Outcome::Fail, "no function table");
+        // A fifth byte is about the function, and no part of its address.
+        let spread = [0x1000, 0x0001_1001, 0x0200_0010, 0];
+        let five = |pe: &mut Pe, policy: &mut Policy| {
+            wide(pe, policy);
+            pe.load_config.as_mut().expect("set above").guard_function_count = 3;
+        };
+        assert_ends(&with_table(&spread, five), Outcome::Fail, "not one");
+        let packed = [0x1000, 0x0010_1001, 0x1020_0200];
+        let two = |pe: &mut Pe, policy: &mut Policy| {
+            wide(pe, policy);
+            pe.load_config.as_mut().expect("set above").guard_function_count = 2;
+        };
+        assert_ends(&with_table(&packed, two), Outcome::Pass, "2 functions");
+    }
+
+    #[test]
+    fn a_table_over_something_else_is_none() {
+        for wrong in [
+            [0x1010, 0x1000, 0x11f0],
+            [0x1000, 0x1000, 0x11f0],
+            [0x1000, 0x2000, 0x2010],
+            [0, 0x1000, 0x1010],
+        ] {
+            assert_ends(&with_table(&wrong, |_, _| ()), Outcome::Fail, "addresses of code, ascending");
+        }
+        // Within the section, and behind what it has of bytes.
+        let beyond = with_table(&[0x1000, 0x1200, 0x1210], |_, _| ());
+        assert_ends(&beyond, Outcome::Fail, "addresses of code, ascending");
     }
 
     #[test]

@@ -41,7 +41,8 @@ mod tests {
     use crate::testing::*;
 
     fn delaying(library: &str, allowed: Option<&[&str]>) -> Judgement {
-        let import = PeImport { library: library.to_owned(), delayed: true, functions: Vec::new() };
+        let import =
+            PeImport { library: library.to_owned(), delayed: true, address_table: 0, functions: Vec::new() };
         judge_pe(&RULE, |pe, policy| {
             pe.imports.push(import);
             policy.delay_loaded_dlls =

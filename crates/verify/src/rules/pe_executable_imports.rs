@@ -21,15 +21,21 @@ pub(crate) const RULE: Rule = Rule {
 
 /// Import, IAT and delay import directories.
 const DIRECTORIES: [(usize, &str); 3] = [(1, "imports"), (12, "import addresses"), (13, "delay imports")];
+/// The tables that the loader fills in: of those loaded at start, and at first use.
+const TABLES: [&str; 2] = ["import addresses", "delay import addresses"];
 
 fn check(pe: &Pe, _: &Subject, _: &Policy) -> Judgement {
+    let directories =
+        DIRECTORIES.into_iter().filter_map(|(index, name)| Some((name, pe.directory(index)?.address)));
+    // The directory of addresses may be elsewhere, or missing: the loader goes by each library's own table.
+    let tables = pe.imports.iter().map(|import| (TABLES[usize::from(import.delayed)], import.address_table));
     let mut wrong = Vec::new();
-    for (index, name) in DIRECTORIES {
-        let section = pe.directory(index).and_then(|place| pe.section_at(place.address));
-        if let Some(section) = section.filter(|section| section.characteristics & EXECUTE != 0) {
-            wrong
-                .push(format!("{name} in `{}` characteristics {:#x}", section.name, section.characteristics));
-        }
+    for (name, address) in directories.chain(tables) {
+        let section = pe.section_at(address).filter(|section| section.characteristics & EXECUTE != 0);
+        let told = section.map(|section| {
+            format!("{name} in `{}` characteristics {:#x}", section.name, section.characteristics)
+        });
+        wrong.extend(told.filter(|told| !wrong.contains(told)));
     }
     Judgement::none_wrong(&wrong, "none", "no import table in an executable section")
 }
@@ -51,6 +57,15 @@ mod tests {
             };
             assert_ends(&placed(0x1010), Outcome::Fail, &format!("{name} in `.text`"));
             assert_ends(&placed(0x2010), Outcome::Pass, "none");
+        }
+        for (delayed, name) in [(false, "import addresses"), (true, "delay import addresses")] {
+            let table = judge_pe(&RULE, |pe, _| {
+                (pe.imports[0].delayed, pe.imports[0].address_table) = (delayed, 0x1010);
+                pe.imports.push(pe.imports[0].clone());
+            });
+            let told = format!("{name} in `.text` characteristics 0x60000020");
+            assert_ends(&table, Outcome::Fail, &told);
+            assert_eq!(table.observed, told, "once for all libraries");
         }
     }
 }

@@ -48,7 +48,8 @@ mod tests {
     use crate::testing::*;
 
     fn importing(library: &str, delayed: bool) -> Judgement {
-        let import = PeImport { library: library.to_owned(), delayed, functions: Vec::new() };
+        let import =
+            PeImport { library: library.to_owned(), delayed, address_table: 0, functions: Vec::new() };
         judge_pe(&RULE, |pe, _| pe.imports.push(import))
     }
 
@@ -63,7 +64,7 @@ mod tests {
     fn a_denied_dll_fails_though_a_prefix_allows_it() {
         let judgement = judge_pe(&RULE, |pe, policy| {
             let library = "API-MS-Win-Core-Debug-l1-1-0.dll".to_owned();
-            pe.imports.push(PeImport { library, delayed: false, functions: Vec::new() });
+            pe.imports.push(PeImport { library, delayed: false, address_table: 0, functions: Vec::new() });
             policy.denied_libraries = vec!["api-ms-win-core-debug-*".to_owned()];
         });
         assert_ends(&judgement, Outcome::Fail, "Core-Debug");

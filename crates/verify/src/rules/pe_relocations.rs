@@ -6,13 +6,16 @@ use crate::pe_kind::EXECUTE;
 use crate::rule::{Check, Judgement, Rule};
 use crate::{Policy, Subject};
 
+/// `IMAGE_NT_OPTIONAL_HDR64_MAGIC`
+const PE32_PLUS: u16 = 0x20b;
 /// `IMAGE_FILE_RELOCS_STRIPPED`
 const RELOCS_STRIPPED: u16 = 1;
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-PE-RELOCATIONS",
     summary: "the ASLR that the flags promise can happen",
-    why: "Without base relocations Windows loads the program at its fixed address and leaves every ASLR flag without effect.",
+    why: "With RELOCS_STRIPPED Windows loads the program at its fixed address, whatever the ASLR flags say; where the table alone is \
+          lost it moves the program, and every absolute address inside goes on to point where it was built for.",
     fix: "keep `.reloc`: no `strip -R .reloc`, no linker from before binutils 2.36",
     references: &[
         "PE/COFF specification, The .reloc Section",
@@ -23,8 +26,8 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Pe(check),
 };
 
-fn check(pe: &Pe, _: &Subject, _: &Policy) -> Judgement {
-    let expected = "RELOCS_STRIPPED clear and at least one base relocation";
+fn check(pe: &Pe, subject: &Subject, _: &Policy) -> Judgement {
+    let expected = "RELOCS_STRIPPED clear, and a base relocation for every absolute address";
     if !pe.sections.iter().any(|section| section.characteristics & EXECUTE != 0) {
         return Judgement::not_applicable("no code: resources only, or exports that are other libraries'");
     }
@@ -35,17 +38,42 @@ fn check(pe: &Pe, _: &Subject, _: &Policy) -> Judgement {
         );
     }
     let relocations = pe.base_relocations;
-    // Windows moves such a file, and leaves every absolute address in it as it was.
-    let suspicious =
-        if relocations.entries == 0 { ", though RELOCS_STRIPPED is clear: suspicious" } else { "" };
-    let observed =
-        format!("{} base relocations in {} blocks{suspicious}", relocations.entries, relocations.blocks);
-    Judgement::require(relocations.entries > 0, observed, expected)
+    let observed = format!("{} base relocations in {} blocks", relocations.entries, relocations.blocks);
+    if relocations.entries > 0 {
+        return Judgement::pass(observed, expected);
+    }
+    let observed = format!("{observed}, though RELOCS_STRIPPED is clear");
+    // Below, any number may be meant as an address, and code has addresses of 32 bits.
+    if pe.magic != PE32_PLUS || pe.image_base < 1 << 32 {
+        return Judgement::fail(format!("{observed}: suspicious"), expected);
+    }
+    match absolute_address(pe, subject.bytes) {
+        Some((offset, address)) => Judgement::fail(
+            format!("{observed}: suspicious, {address:#x} is an address in it"),
+            expected,
+        )
+        .at(subject.bytes, offset, 8),
+        None => Judgement::pass(format!("{observed}; no absolute address is inside"), expected),
+    }
+}
+
+/// The first number of 64 bits in any section, aligned or not, that is an address in the program; with its offset.
+fn absolute_address(pe: &Pe, bytes: &[u8]) -> Option<(u64, u64)> {
+    let inside = pe.image_base..pe.image_base.saturating_add(u64::from(pe.size_of_image));
+    pe.sections.iter().find_map(|section| {
+        let start = section.file_start(pe);
+        let end = start.saturating_add(u64::from(section.raw_size)).min(bytes.len() as u64);
+        let content = bytes.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)?;
+        let mut numbers = content.windows(8).map(|number| number.try_into().map_or(0, u64::from_le_bytes));
+        let at = numbers.position(|number| inside.contains(&number))?;
+        let number = content[at..at + 8].try_into().map_or(0, u64::from_le_bytes);
+        Some((start + at as u64, number))
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use artifact::Outcome;
+    use artifact::{Outcome, Target};
     use inspect::facts::BaseRelocations;
 
     use super::*;
@@ -55,18 +83,39 @@ mod tests {
     fn stripped_missing_and_padding_only_relocations_fail() {
         assert_ends(&judge_pe(&RULE, |_, _| ()), Outcome::Pass, "12 base relocations");
         assert_ends(&judge_pe(&RULE, |pe, _| pe.characteristics |= 1), Outcome::Fail, "RELOCS_STRIPPED");
-        let none = BaseRelocations::default();
-        assert_ends(
-            &judge_pe(&RULE, |pe, _| pe.base_relocations = none),
-            Outcome::Fail,
-            "0 base relocations",
-        );
         let library = judge_pe(&RULE, |pe, _| {
             pe.sections.remove(0);
-            pe.base_relocations = none;
+            pe.base_relocations = BaseRelocations::default();
         });
         assert_ends(&library, Outcome::NotApplicable, "resources only");
-        let padding = BaseRelocations { blocks: 1, entries: 0 };
-        assert_ends(&judge_pe(&RULE, |pe, _| pe.base_relocations = padding), Outcome::Fail, "in 1 blocks");
+    }
+
+    /// A program without relocations, with `number` at `offset` in the file.
+    fn with_number(number: u64, offset: usize, change: fn(&mut Pe)) -> Judgement {
+        let mut facts = pe_facts();
+        let pe = pe_of(&mut facts);
+        pe.base_relocations = BaseRelocations { blocks: 1, entries: 0 };
+        change(pe);
+        let mut bytes = vec![0; 0x2600];
+        bytes[offset..offset + 8].copy_from_slice(&number.to_le_bytes());
+        judge(&RULE, &facts, &bytes, &Policy::for_target(Target::X86_64Windows))
+    }
+
+    #[test]
+    fn without_relocations_no_address_may_be_inside() {
+        // The sections lie at 0x400, 0x1400 and 0x2400, of 0x200 bytes each.
+        let none = with_number(0x1_3fff_ffff, 0x1410, |_| ());
+        assert_ends(&none, Outcome::Pass, "0 base relocations in 1 blocks");
+        assert_ends(&none, Outcome::Pass, "no absolute address is inside");
+        for (number, offset) in [(0x1_4000_0000, 0x400), (0x1_4000_3fff, 0x1411), (0x1_4000_1000, 0x25f8)] {
+            let judgement = with_number(number, offset, |_| ());
+            assert_ends(&judgement, Outcome::Fail, &format!("suspicious, {number:#x} is an address in it"));
+            assert_eq!(judgement.evidence[0].offset, offset as u64);
+        }
+        assert_ends(&with_number(0x1_4000_4000, 0x1410, |_| ()), Outcome::Pass, "no absolute");
+        assert_ends(&with_number(0x1_4000_1000, 0x800, |_| ()), Outcome::Pass, "no absolute");
+        for change in [|pe: &mut Pe| pe.image_base = 0x40_0000, |pe: &mut Pe| pe.magic = 0x10b] {
+            assert_ends(&with_number(0, 0, change), Outcome::Fail, "RELOCS_STRIPPED is clear: suspicious");
+        }
     }
 }

@@ -73,11 +73,27 @@ fn wrong(signature: &Signature, chain: &[&X509Certificate], policy: &Policy) -> 
         return Some("leads to no trusted certificate".to_owned());
     };
     let signer = chain[0];
-    if !signer.signs_code {
+    if !signer.signs_code || !signer.signs_data {
         return Some(format!("`{}` may not sign code", signer.subject));
     }
-    if let Some(link) = chain[1..=end].iter().find(|link| !link.authority) {
-        return Some(format!("`{}` may not issue certificates", link.subject));
+    // Authorities between the signer and the one that is looked at (RFC 5280, 6.1.4 (l)).
+    let mut between = 0;
+    for link in &chain[1..=end] {
+        if !link.authority {
+            return Some(format!("`{}` may not issue certificates", link.subject));
+        }
+        if !link.signs_code {
+            return Some(format!("`{}` may not issue certificates for code", link.subject));
+        }
+        if let Some(most) = link.path_length.filter(|most| usize::from(*most) < between) {
+            return Some(format!("`{}` allows {most} authorities below it, not {between}", link.subject));
+        }
+        between += usize::from(!link.self_issued);
+    }
+    // Whoever does not know a critical extension must not go by the certificate (RFC 5280, 4.2).
+    let unknown = chain[..=end].iter().find_map(|link| Some((link, link.unknown_extension.as_ref()?)));
+    if let Some((link, extension)) = unknown {
+        return Some(format!("`{}` has the critical extension {extension}, not known here", link.subject));
     }
     // Without a timestamp only a clock could tell, and a verdict that depends on the day is none.
     let time = signature.timestamp.as_ref().and_then(|timestamp| timestamp.time)?;
@@ -101,6 +117,7 @@ mod tests {
             subject: subject.to_owned(),
             authority,
             signs_code: true,
+            signs_data: true,
             validity: (100, 200),
             sha256: vec![sha256; 32],
             ..X509Certificate::default()
@@ -145,6 +162,28 @@ mod tests {
     }
 
     #[test]
+    fn an_authority_says_how_many_may_stand_below_it() {
+        let below = |path_length, self_issued| {
+            judged(|signature, check, _| {
+                signature.certificates[1].path_length = path_length;
+                let between = X509Certificate { self_issued, ..signature.certificates[1].clone() };
+                let between = X509Certificate {
+                    subject: "CN=Between".to_owned(),
+                    sha256: vec![0x33; 32],
+                    path_length: Some(0),
+                    ..between
+                };
+                signature.certificates.push(between);
+                check.chain = vec![0, 2, 1];
+            })
+        };
+        assert_ends(&below(Some(0), false), Outcome::Fail, "`CN=Root` allows 0 authorities below it, not 1");
+        assert_ends(&below(Some(1), false), Outcome::Pass, "");
+        assert_ends(&below(None, false), Outcome::Pass, "");
+        assert_ends(&below(Some(0), true), Outcome::Pass, "`CN=Between`");
+    }
+
+    #[test]
     fn a_forged_signature_fails_though_nobody_is_trusted() {
         let forged = judged(|_, check, policy| {
             check.signed_by_signer = Some(false);
@@ -163,7 +202,17 @@ mod tests {
         let other_use = judged(|signature, _, _| signature.certificates[0].signs_code = false);
         assert_ends(&other_use, Outcome::Fail, "may not sign code");
         let no_authority = judged(|signature, _, _| signature.certificates[1].authority = false);
-        assert_ends(&no_authority, Outcome::Fail, "`CN=Root` may not issue");
+        assert_ends(&no_authority, Outcome::Fail, "`CN=Root` may not issue certificates; ");
+        let other_use = judged(|signature, _, _| signature.certificates[1].signs_code = false);
+        assert_ends(&other_use, Outcome::Fail, "`CN=Root` may not issue certificates for code");
+        let other_data = judged(|signature, _, _| signature.certificates[0].signs_data = false);
+        assert_ends(&other_data, Outcome::Fail, "`CN=Test` may not sign code");
+        for index in [0, 1] {
+            let unknown = judged(|signature, _, _| {
+                signature.certificates[index].unknown_extension = Some("2.5.29.30".to_owned());
+            });
+            assert_ends(&unknown, Outcome::Fail, "critical extension 2.5.29.30, not known");
+        }
         assert_ends(&judged(|signature, _, _| stamped(signature, 200)), Outcome::Pass, "CN=Test");
         assert_ends(&judged(|signature, _, _| stamped(signature, 201)), Outcome::Fail, "not valid when");
         assert_ends(&judge_pe(&RULE, |_, _| ()), Outcome::NotApplicable, "not signed");

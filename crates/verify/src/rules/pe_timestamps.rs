@@ -14,6 +14,7 @@ pub(crate) const RULE: Rule = Rule {
     why: "A clock in the file makes every build differ, so nobody can show that a released file came from its source.",
     fix: "let `finish` set the stamps; a linker takes `-Wl,--no-insert-timestamp` or SOURCE_DATE_EPOCH",
     references: &[
+        "PE/COFF specification, Export Directory Table: Time/Date Stamp",
         "PE/COFF specification, COFF File Header: TimeDateStamp",
         "PE/COFF specification, Debug Type: IMAGE_DEBUG_TYPE_REPRO",
         "reproducible-builds.org, SOURCE_DATE_EPOCH",
@@ -30,8 +31,11 @@ fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
             expected,
         );
     }
+    // That of a directory may be 0, which says that there is none.
+    let exports = (pe.export_timestamp != 0).then(|| ("export directory".to_owned(), pe.export_timestamp));
     let stamps = [("TimeDateStamp".to_owned(), pe.timestamp)]
         .into_iter()
+        .chain(exports)
         .chain(pe.debug.iter().map(|entry| (format!("debug entry of type {}", entry.kind), entry.timestamp)));
     let wrong: Vec<_> = stamps
         .filter(|(_, stamp)| !policy.timestamps.contains(stamp))
@@ -58,6 +62,8 @@ mod tests {
         assert_ends(&judge_pe(&RULE, |pe, _| pe.timestamp = 1_700_000_000), Outcome::Fail, "1700000000");
         let debug = judge_pe(&RULE, |pe, _| pe.debug.push(entry(2, 1_700_000_000)));
         assert_ends(&debug, Outcome::Fail, "debug entry of type 2 1700000000");
+        let exports = judge_pe(&RULE, |pe, _| pe.export_timestamp = 1_700_000_000);
+        assert_ends(&exports, Outcome::Fail, "export directory 1700000000");
     }
 
     #[test]

@@ -55,6 +55,43 @@ impl Workshop {
         made.unwrap_or_else(|error| panic!("{error}; apt-get install openssl"));
     }
 
+    /// The same at the end of a chain: `root` issued `between`, that issued `signer`; each has its extensions, a line each.
+    fn chain(&self, [root, between, signer]: [&str; 3]) {
+        for (name, issuer, extensions) in
+            [("root", "root", root), ("between", "root", between), ("signer", "between", signer)]
+        {
+            self.shell.write_file(format!("{name}.ext"), extensions).expect("the extensions can be written");
+            let by = match name == issuer {
+                true => "-signkey root.key".to_owned(),
+                false => format!("-CA {issuer}.pem -CAkey {issuer}.key -CAcreateserial"),
+            };
+            let by = by.split(' ');
+            let asked = cmd!(
+                self.shell,
+                "openssl req -new -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}"
+            );
+            let issued = cmd!(
+                self.shell,
+                "openssl x509 -req -in {name}.csr -days 9 -extfile {name}.ext -out {name}.pem {by...}"
+            );
+            for step in [asked, issued] {
+                let made = step.quiet().ignore_stderr().run();
+                made.unwrap_or_else(|error| panic!("{error}; apt-get install openssl"));
+            }
+        }
+        let all = ["signer", "between", "root"]
+            .map(|name| self.shell.read_file(format!("{name}.pem")).expect("openssl made it"));
+        self.shell.write_file("certificate.pem", all.concat()).expect("the chain can be written");
+        self.shell.copy_file("signer.key", "key.pem").expect("openssl made it");
+    }
+
+    /// Whether osslsigncode, which asks openssl, takes `signed.exe` for signed by a chain to `root`.
+    fn osslsigncode_trusts_root(&self) -> bool {
+        let told = cmd!(self.shell, "osslsigncode verify -CAfile root.pem -in signed.exe");
+        let told = told.quiet().ignore_status().output().expect("it signed a moment ago");
+        told.status.success()
+    }
+
     fn sign(&self, program: &[u8]) -> Vec<u8> {
         self.sign_with("sha256", program)
     }
@@ -74,8 +111,12 @@ impl Workshop {
     }
 
     fn fingerprint(&self) -> String {
+        self.fingerprint_of("certificate.pem")
+    }
+
+    fn fingerprint_of(&self, certificate: &str) -> String {
         let told =
-            cmd!(self.shell, "openssl x509 -in certificate.pem -noout -fingerprint -sha256").quiet().read();
+            cmd!(self.shell, "openssl x509 -in {certificate} -noout -fingerprint -sha256").quiet().read();
         let told = told.unwrap_or_else(|error| panic!("{error}; apt-get install openssl"));
         told.split_once('=').expect("openssl prints a name and a value").1.to_owned()
     }
@@ -159,6 +200,52 @@ fn case_23_present_digest_chain_and_timestamp_are_four_answers() {
         Outcome::Pass,
         "CN=Fixture clock (RFC 3161)",
     );
+}
+
+#[test]
+fn a_chain_is_judged_as_openssl_judges_it() {
+    const ROOT: &str = "basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign";
+    const SIGNER: &str = "extendedKeyUsage=codeSigning\nkeyUsage=critical,digitalSignature";
+    const CASES: [([&str; 3], &str); 7] = [
+        ([ROOT, ROOT, SIGNER], ""),
+        ([ROOT, "basicConstraints=CA:true,pathlen:0", SIGNER], ""),
+        (["basicConstraints=CA:true,pathlen:1", ROOT, SIGNER], ""),
+        (
+            ["basicConstraints=CA:true,pathlen:0", ROOT, SIGNER],
+            "`CN=root` allows 0 authorities below it, not 1",
+        ),
+        ([ROOT, "basicConstraints=CA:false", SIGNER], "`CN=between` may not issue certificates;"),
+        (
+            [ROOT, "basicConstraints=CA:true\nkeyUsage=digitalSignature", SIGNER],
+            "`CN=between` may not issue certificates;",
+        ),
+        (
+            [ROOT, "basicConstraints=CA:true\n1.3.6.1.4.1.99999.1=critical,ASN1:NULL", SIGNER],
+            "`CN=between` has the critical extension 1.3.6.1.4.1.99999.1",
+        ),
+    ];
+    let workshop = Workshop::open();
+    let plain = workshop.link(CONSOLE, "-s");
+    let judged = |extensions, wrong: &str| {
+        workshop.chain(extensions);
+        let signed = workshop.sign(&plain);
+        let mut policy = policy();
+        policy.trusted_certificates = vec![workshop.fingerprint_of("root.pem")];
+        let outcome = if wrong.is_empty() { Outcome::Pass } else { Outcome::Fail };
+        assert_answer(&signed, &policy, "SW-PE-SIGNATURE-CHAIN", outcome, wrong);
+    };
+    for (extensions, wrong) in CASES {
+        judged(extensions, wrong);
+        assert_eq!(workshop.osslsigncode_trusts_root(), wrong.is_empty(), "{extensions:?}");
+    }
+    // Windows takes the uses that the whole chain has in common (CertGetEnhancedKeyUsage); openssl looks at the signer's.
+    let other_use = "basicConstraints=CA:true\nextendedKeyUsage=serverAuth";
+    judged([ROOT, other_use, SIGNER], "`CN=between` may not issue certificates for code");
+    assert!(workshop.osslsigncode_trusts_root());
+    // A key that may encipher keys alone (RFC 5280, 4.2.1.3); osslsigncode does not ask what it may do.
+    let other_key = "extendedKeyUsage=codeSigning\nkeyUsage=keyEncipherment";
+    judged([ROOT, ROOT, other_key], "`CN=signer` may not sign code");
+    assert!(workshop.osslsigncode_trusts_root());
 }
 
 #[test]

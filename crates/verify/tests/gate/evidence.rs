@@ -26,7 +26,7 @@ fn header_fields_are_where_the_finding_says() {
     let bytes = Fixture::Console.bytes();
     let mut policy = Fixture::Console.policy();
     policy.control_flow_guard = Requirement::Required;
-    let facts = inspect::inspect(&bytes).unwrap();
+    let facts = inspect::inspect_without_exports(&bytes).unwrap();
     let report = verify(&Subject::new("fixture", &bytes, &facts), &policy);
     for rule in ["SW-PE-ALIGNMENT", "SW-PE-IMAGE-BASE", "SW-PE-SUBSYSTEM", "SW-PE-CFG"] {
         let finding =

@@ -69,10 +69,16 @@ pub struct X509Certificate {
     pub sha256: Vec<u8>,
     /// Whether it names itself as its issuer.
     pub self_issued: bool,
-    /// Whether it may issue others (`basicConstraints`).
+    /// Whether it may issue others: `basicConstraints`, and `keyCertSign` where it has a `keyUsage`.
     pub authority: bool,
-    /// Whether it may sign code (`extendedKeyUsage`); one that names no use may.
+    /// `pathLenConstraint`: how many authorities may stand between it and a signer, those that issued themselves apart.
+    pub path_length: Option<u8>,
+    /// Whether it may sign code, or issue who does (`extendedKeyUsage`); one that names no use may.
     pub signs_code: bool,
+    /// Whether its key may sign data (`digitalSignature` or `nonRepudiation`); one without a `keyUsage` may.
+    pub signs_data: bool,
+    /// The first critical extension whose meaning is not known here, by its object identifier.
+    pub unknown_extension: Option<String>,
 }
 
 /// A countersignature of a time stamping authority.

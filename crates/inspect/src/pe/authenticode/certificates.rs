@@ -1,9 +1,12 @@
 //! The certificates that came along, and the chain they form.
 
 use der::asn1::ObjectIdentifier;
+use der::oid::AssociatedOid;
 use der::{Decode, Encode, Tag};
 use x509_cert::Certificate;
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage};
+use x509_cert::ext::pkix::{
+    BasicConstraints, CertificatePolicies, ExtendedKeyUsage, KeyUsage, SubjectAltName,
+};
 
 use super::cryptography::Algorithm;
 use super::signed_data::Item;
@@ -16,6 +19,15 @@ const LONGEST: usize = 10;
 /// `id-kp-codeSigning` and `anyExtendedKeyUsage`
 const CODE_SIGNING: [ObjectIdentifier; 2] =
     [ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3"), ObjectIdentifier::new_unwrap("2.5.29.37.0")];
+
+/// Extensions that are looked at, and two that forbid nothing: other names, and policies, of which none is asked for.
+const EXTENSIONS: [ObjectIdentifier; 5] = [
+    BasicConstraints::OID,
+    KeyUsage::OID,
+    ExtendedKeyUsage::OID,
+    SubjectAltName::OID,
+    CertificatePolicies::OID,
+];
 
 /// A certificate that could be read, with what is needed to check signatures.
 #[derive(Clone)]
@@ -57,7 +69,10 @@ impl Known {
         let validity = tbs.validity();
         let seconds = |time: &x509_cert::time::Time| time.to_unix_duration().as_secs();
         let uses = tbs.get_extension::<ExtendedKeyUsage>().ok()?;
-        let constraints = tbs.get_extension::<BasicConstraints>().ok()?;
+        let constraints = tbs.get_extension::<BasicConstraints>().ok()?.map(|(_, constraints)| constraints);
+        let key = tbs.get_extension::<KeyUsage>().ok()?.map(|(_, usage)| usage);
+        let mut critical = tbs.extensions().into_iter().flatten().filter(|extension| extension.critical);
+        let unknown = critical.find(|extension| !EXTENSIONS.contains(&extension.extn_id));
         let facts = X509Certificate {
             subject: tbs.subject().to_string(),
             issuer: tbs.issuer().to_string(),
@@ -65,8 +80,12 @@ impl Known {
             validity: (seconds(&validity.not_before), seconds(&validity.not_after)),
             sha256: Algorithm::Sha256.digest(&[item.whole]),
             self_issued: tbs.subject() == tbs.issuer(),
-            authority: constraints.is_some_and(|(_, constraints)| constraints.ca),
+            authority: constraints.as_ref().is_some_and(|constraints| constraints.ca)
+                && key.is_none_or(|key| key.key_cert_sign()),
+            path_length: constraints.and_then(|constraints| constraints.path_len_constraint),
             signs_code: uses.is_none_or(|(_, uses)| uses.0.iter().any(|usage| CODE_SIGNING.contains(usage))),
+            signs_data: key.is_none_or(|key| key.digital_signature() || key.non_repudiation()),
+            unknown_extension: unknown.map(|extension| extension.extn_id.to_string()),
         };
         Some(Known { certificate, signed_part, facts })
     }
