@@ -8,6 +8,8 @@ use crate::{Policy, Subject};
 
 /// `IMAGE_NT_OPTIONAL_HDR64_MAGIC`
 const PE32_PLUS: u16 = 0x20b;
+/// `IMAGE_SCN_MEM_DISCARDABLE`
+const DISCARDABLE: u32 = 0x0200_0000;
 /// `IMAGE_FILE_RELOCS_STRIPPED`
 const RELOCS_STRIPPED: u16 = 1;
 
@@ -57,10 +59,12 @@ fn check(pe: &Pe, subject: &Subject, _: &Policy) -> Judgement {
     }
 }
 
-/// The first number of 64 bits in any section, aligned or not, that is an address in the program; with its offset.
+/// The first number of 64 bits, aligned or not, that is an address in the program; with its offset. What may be discarded is
+/// not looked at: mingw's debugging sections are full of addresses that nothing in the program follows.
 fn absolute_address(pe: &Pe, bytes: &[u8]) -> Option<(u64, u64)> {
     let inside = pe.image_base..pe.image_base.saturating_add(u64::from(pe.size_of_image));
-    pe.sections.iter().find_map(|section| {
+    let mut kept = pe.sections.iter().filter(|section| section.characteristics & DISCARDABLE == 0);
+    kept.find_map(|section| {
         let start = section.file_start(pe);
         let end = start.saturating_add(u64::from(section.raw_size)).min(bytes.len() as u64);
         let content = bytes.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)?;
@@ -107,13 +111,15 @@ mod tests {
         let none = with_number(0x1_3fff_ffff, 0x1410, |_| ());
         assert_ends(&none, Outcome::Pass, "0 base relocations in 1 blocks");
         assert_ends(&none, Outcome::Pass, "no absolute address is inside");
-        for (number, offset) in [(0x1_4000_0000, 0x400), (0x1_4000_3fff, 0x1411), (0x1_4000_1000, 0x25f8)] {
+        for (number, offset) in [(0x1_4000_0000, 0x400), (0x1_4000_3fff, 0x1411), (0x1_4000_1000, 0x15f8)] {
             let judgement = with_number(number, offset, |_| ());
             assert_ends(&judgement, Outcome::Fail, &format!("suspicious, {number:#x} is an address in it"));
             assert_eq!(judgement.evidence[0].offset, offset as u64);
         }
         assert_ends(&with_number(0x1_4000_4000, 0x1410, |_| ()), Outcome::Pass, "no absolute");
         assert_ends(&with_number(0x1_4000_1000, 0x800, |_| ()), Outcome::Pass, "no absolute");
+        let debugging = with_number(0x1_4000_1000, 0x2410, |_| ());
+        assert_ends(&debugging, Outcome::Pass, "no absolute address is inside");
         for change in [|pe: &mut Pe| pe.image_base = 0x40_0000, |pe: &mut Pe| pe.magic = 0x10b] {
             assert_ends(&with_number(0, 0, change), Outcome::Fail, "RELOCS_STRIPPED is clear: suspicious");
         }
