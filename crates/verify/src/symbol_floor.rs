@@ -44,9 +44,10 @@ pub(crate) fn demands<'a>(elf: &'a Elf, prefix: &str) -> Vec<Demand<'a>> {
         return Vec::new();
     }
     let mut bound: HashMap<&str, Vec<&ElfImport>> = HashMap::new();
-    for import in &elf.imports {
-        if let Some(version) = import.version.as_deref().filter(|version| version.starts_with(prefix)) {
-            bound.entry(version).or_default().push(import);
+    // Neighbours often share a version, and then in memory, too.
+    for imports in elf.imports.chunk_by(|one, next| one.version == next.version) {
+        if let Some(version) = imports[0].version.as_deref().filter(|version| version.starts_with(prefix)) {
+            bound.entry(version).or_default().extend(imports);
         }
     }
     let demand = |need: &'a NeededVersion| {

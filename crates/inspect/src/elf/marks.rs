@@ -116,10 +116,27 @@ fn is_fortified(name: &str) -> bool {
 }
 
 fn is_fortifiable(name: &str) -> bool {
-    CHECKED.binary_search(&name).is_ok()
+    (may_be_checked(name) && CHECKED.binary_search(&name).is_ok())
         || CHECKED_BY_COUNT.contains(&name)
         || matches!(name, "_longjmp" | "siglongjmp")
 }
+
+/// Whether a name of this length in [`CHECKED`] begins with this letter: most imports are told apart by that.
+fn may_be_checked(name: &str) -> bool {
+    let first = name.bytes().next().map_or(u8::MAX, |first| first.wrapping_sub(b'a'));
+    first < 26 && BEGINNINGS.get(name.len()).is_some_and(|letters| letters & (1 << first) != 0)
+}
+
+/// For each length the letters that names in [`CHECKED`] begin with, as bits from `a` on.
+const BEGINNINGS: [u32; LONGEST] = {
+    let mut beginnings = [0; LONGEST];
+    let mut index = 0;
+    while index < CHECKED.len() {
+        beginnings[CHECKED[index].len()] |= 1 << (CHECKED[index].as_bytes()[0] - b'a');
+        index += 1;
+    }
+    beginnings
+};
 
 /// Functions whose checked variant is `__…_2`: it takes one argument less.
 const CHECKED_BY_COUNT: [&str; 5] = ["mq_open", "open", "open64", "openat", "openat64"];
@@ -231,6 +248,13 @@ mod tests {
             !is_fortified("__stack_chk_fail") && !is_fortified("__memcpy_chk_warn") && !is_fortified("x_chk")
         );
         assert!(is_fortifiable("memcpy") && is_fortifiable("openat") && !is_fortifiable("__memcpy_chk"));
+        assert!(CHECKED.iter().all(|name| is_fortifiable(name)));
+        assert!(
+            !may_be_checked("")
+                && !may_be_checked("Zmemcpy")
+                && !may_be_checked("zemcpy")
+                && !may_be_checked("memcpyxxxxxxxx")
+        );
         assert!(is_of_the_stack_protector("__stack_chk_fail"));
         assert!(!is_of_the_stack_protector("__stack_chk_fail_logger"));
         let affixed = CHECKED.iter().map(|name| "__".len() + name.len() + "_chk".len());
