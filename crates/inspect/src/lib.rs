@@ -62,8 +62,8 @@ pub fn inspect(bytes: &[u8]) -> Result<Facts, Error> {
     read(bytes, true)
 }
 
-/// The same without the names of an ELF file's exports, which some libraries have by the ten thousand: reading them takes as
-/// long as all else, and few ask for them.
+/// The same without the names of an ELF file's exports, which some libraries have by the ten thousand and few ask for: over 300
+/// files of Debian they took a fifth of the time.
 pub fn inspect_without_exports(bytes: &[u8]) -> Result<Facts, Error> {
     read(bytes, false)
 }

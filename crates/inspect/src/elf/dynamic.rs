@@ -51,7 +51,7 @@ impl<'a> Tables<'a> {
         image.bytes.slice(start, size).unwrap_or_default()
     }
 
-    /// The same without a copy.
+    /// The text at `offset` of the dynamic string table, without a copy where it is UTF-8.
     pub(super) fn name(
         &self,
         image: Image<'a>,
