@@ -254,7 +254,7 @@ fn toolchain(command: ToolchainCommand, renderer: &Renderer) -> Result<(), Failu
             let resolved = toolchain::resolve(&targets, &context, &|event| renderer.event(event))?;
             renderer.result(&resolved.differences(), |differences| render::rows(differences));
             if args.update {
-                let id = resolved.write(&context, &|event| renderer.event(event))?;
+                let id = resolved.write(&context, args.again, &|event| renderer.event(event))?;
                 renderer.status("locked", &format!("{} is {id}", context.lock_path.display()));
             }
         }

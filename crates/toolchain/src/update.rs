@@ -66,11 +66,12 @@ impl Resolved {
         &self.differences
     }
 
-    /// Makes the images that are made of something else now, and writes the lock; gives its identity.
-    pub fn write(mut self, context: &Context, events: Events<'_>) -> Result<Digest, Error> {
+    /// Makes the images that are made of something else now, or all of them where `again` asks for it, and writes the lock;
+    /// gives its identity.
+    pub fn write(mut self, context: &Context, again: bool, events: Events<'_>) -> Result<Digest, Error> {
         for (name, row) in &mut self.lock.images {
             let inputs = ImageLock::inputs(row.recipe, &row.packages);
-            if inputs == row.inputs {
+            if inputs == row.inputs && !again {
                 continue;
             }
             let recipe = Recipe::read(&context.docker_dir.join(name))?;

@@ -55,6 +55,9 @@ pub struct LockArgs {
     /// Make the images that come of it, and write docker/toolchain.lock.
     #[arg(long)]
     pub update: bool,
+    /// Make also the images that come of the same as before.
+    #[arg(long, requires = "update")]
+    pub again: bool,
 }
 
 /// `toolchain image`

@@ -63,8 +63,8 @@ pub struct Elf {
     pub versions_defined: Vec<VersionDefinition>,
     /// Undefined dynamic symbols: what must be found in a library at load time.
     pub imports: Vec<ElfImport>,
-    /// Defined dynamic symbols of global or weak binding, in the symbol table's order; `None` where they were left out
-    /// ([`inspect_without_exports`](crate::inspect_without_exports)).
+    /// Defined dynamic symbols of global or weak binding, in the symbol table's order.
+    // `None` where they were left out: `inspect_without_exports`.
     #[schemars(with = "Names")]
     pub exports: Option<Names>,
     /// Number of entries of `.symtab` (0 where stripped).
