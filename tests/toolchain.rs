@@ -62,3 +62,24 @@ fn the_identity_is_the_locks_own_digest() {
     assert_eq!(refused.code, Some(5), "{}", refused.stderr);
     assert!(refused.stderr.contains("environment.fixed.TZ: locked `CET`, here `UTC`"), "{}", refused.stderr);
 }
+
+#[test]
+fn the_windows_image_has_nothing_of_the_machine_that_made_it() {
+    let checkout = Checkout::of_head("registry");
+    let names = "ComputerName|Domain|Hostname|LOGONSERVER|NUMBER_OF_PROCESSORS|PROCESSOR_[A-Z]+|USERDOMAIN";
+    let script = format!("grep -hE '^\"({names})\"=' /opt/wine-prefix/*.reg | LC_ALL=C sort");
+    let told =
+        checkout.run(&["toolchain", "shell", "--target", "x86_64-windows", "--", "sh", "-ec", &script]);
+    let expected = r#""ComputerName"="BUILDER"
+"Domain"=""
+"Hostname"="builder"
+"LOGONSERVER"="\\\\BUILDER"
+"NUMBER_OF_PROCESSORS"="1"
+"PROCESSOR_ARCHITECTURE"="AMD64"
+"PROCESSOR_IDENTIFIER"="AMD64 Family 15 Model 0 Stepping 0, Unknown"
+"PROCESSOR_LEVEL"="15"
+"PROCESSOR_REVISION"="0000"
+"USERDOMAIN"="BUILDER"
+"#;
+    assert_eq!(told.stdout, expected, "{}", told.stderr);
+}

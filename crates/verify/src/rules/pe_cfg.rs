@@ -112,7 +112,8 @@ fn are_code(pe: &Pe, functions: impl Iterator<Item = u32>) -> bool {
     let mut section: Option<&PeSection> = None;
     for function in functions {
         let holds = |section: &&PeSection| {
-            function.checked_sub(section.virtual_address).is_some_and(|inside| inside < section.virtual_size)
+            let size = section.virtual_size.max(section.raw_size);
+            function.checked_sub(section.virtual_address).is_some_and(|inside| inside < size)
         };
         section = section.filter(holds).or_else(|| pe.section_at(function));
         let is_code = section.is_some_and(|section| section.characteristics & EXECUTE != 0);

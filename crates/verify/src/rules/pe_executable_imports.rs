@@ -1,5 +1,7 @@
 //! SW-PE-EXECUTABLE-IMPORTS: tables of imports are data.
 
+use std::collections::HashSet;
+
 use inspect::facts::Pe;
 
 use crate::pe_kind::EXECUTE;
@@ -29,13 +31,14 @@ fn check(pe: &Pe, _: &Subject, _: &Policy) -> Judgement {
         DIRECTORIES.into_iter().filter_map(|(index, name)| Some((name, pe.directory(index)?.address)));
     // The directory of addresses may be elsewhere, or missing: the loader goes by each library's own table.
     let tables = pe.imports.iter().map(|import| (TABLES[usize::from(import.delayed)], import.address_table));
-    let mut wrong = Vec::new();
+    let (mut wrong, mut seen) = (Vec::new(), HashSet::new());
     for (name, address) in directories.chain(tables) {
         let section = pe.section_at(address).filter(|section| section.characteristics & EXECUTE != 0);
-        let told = section.map(|section| {
-            format!("{name} in `{}` characteristics {:#x}", section.name, section.characteristics)
-        });
-        wrong.extend(told.filter(|told| !wrong.contains(told)));
+        // Each section once, whatever the number of libraries.
+        if let Some(section) = section.filter(|section| seen.insert((name, section.virtual_address))) {
+            wrong
+                .push(format!("{name} in `{}` characteristics {:#x}", section.name, section.characteristics));
+        }
     }
     Judgement::none_wrong(&wrong, "none", "no import table in an executable section")
 }
