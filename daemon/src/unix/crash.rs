@@ -27,7 +27,7 @@ const SIGNALS: [(c_int, &str); 6] = [
 /// Until the guardian takes a line. It always reads, so only one that is stopped itself does not.
 const SAY_PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// Bytes of the alternate stack: five times what the kernel asks for on a processor with AMX.
+/// Bytes of the alternate stack: many times what the kernel asks for one signal (`AT_MINSIGSTKSZ`: 3632 bytes with AVX-512).
 const ALTERNATE_STACK: usize = 64 << 10;
 
 /// Whose crash it is: a child between fork and exec has the handler too.

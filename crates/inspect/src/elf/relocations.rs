@@ -10,8 +10,6 @@ use crate::limits;
 
 /// How many relocations into memory that is not writable are listed.
 const LISTED: usize = 10;
-/// Stands for a type that the processor does not have.
-const NONE: u32 = u32::MAX;
 
 /// Looks through all relocation tables. Those that only add where the file was loaded come first, and their number
 /// (`DT_RELACOUNT`, `DT_RELCOUNT`) is what loaders believe: they are passed over, unless the file announces relocations
@@ -46,9 +44,9 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, tables: &Tables<'_>, survey:
                 break;
             };
             symbols = symbols.max(symbol.saturating_add(1));
-            if let Some(slots) = kinds.iter().position(|of| *of == kind).and_then(|at| slots.get_mut(at)) {
-                let (lowest, highest) = slots.unwrap_or((address, address));
-                *slots = Some((address.min(lowest), address.max(highest)));
+            if let Some(at) = kinds.iter().position(|of| *of == Some(kind)) {
+                let (lowest, highest) = slots[at].unwrap_or((address, address));
+                slots[at] = Some((address.min(lowest), address.max(highest)));
             }
             if announced {
                 look(image, elf, tables, (address, symbol, kind), survey, &mut text);
@@ -65,22 +63,8 @@ fn counted(elf: &Elf) -> RelocationCount {
         let (size, entry) = (value(elf, size).unwrap_or(0), value(elf, entry).unwrap_or(0));
         size.checked_div(entry).unwrap_or(0)
     };
-    let plt_entry = match value(elf, constants::DT_PLTREL) {
-        Some(kind) if kind == constants::DT_REL => {
-            if elf.class == 64 {
-                16
-            } else {
-                8
-            }
-        }
-        _ => {
-            if elf.class == 64 {
-                24
-            } else {
-                12
-            }
-        }
-    };
+    let plt_words = if value(elf, constants::DT_PLTREL) == Some(constants::DT_REL) { 2 } else { 3 };
+    let plt_entry = plt_words * u64::from(elf.class / 8);
     let entries = entries_of(constants::DT_RELASZ, constants::DT_RELAENT)
         .saturating_add(entries_of(constants::DT_RELSZ, constants::DT_RELENT))
         .saturating_add(value(elf, constants::DT_PLTRELSZ).unwrap_or(0) / plt_entry);
@@ -91,16 +75,16 @@ fn counted(elf: &Elf) -> RelocationCount {
 /// The types that fill a slot with an address: of data or of a function that is called through it, and of a function that may
 /// be bound when it is first called (`R_…_GLOB_DAT`, `R_…_JUMP_SLOT`). RISC-V and LoongArch have one type for all addresses,
 /// so only the second tells; MIPS has its slots without relocations.
-fn slot_kinds(machine: u16) -> [u32; 2] {
+fn slot_kinds(machine: u16) -> [Option<u32>; 2] {
     match machine {
-        constants::EM_386 | constants::EM_X86_64 => [6, 7],
-        constants::EM_ARM => [21, 22],
-        constants::EM_AARCH64 => [1025, 1026],
-        constants::EM_PPC64 => [20, 21],
-        constants::EM_S390 => [10, 11],
-        constants::EM_RISCV | constants::EM_LOONGARCH => [NONE, 5],
-        constants::EM_MIPS => [NONE, 127],
-        _ => [NONE, NONE],
+        constants::EM_386 | constants::EM_X86_64 => [Some(6), Some(7)],
+        constants::EM_ARM => [Some(21), Some(22)],
+        constants::EM_AARCH64 => [Some(1025), Some(1026)],
+        constants::EM_PPC64 => [Some(20), Some(21)],
+        constants::EM_S390 => [Some(10), Some(11)],
+        constants::EM_RISCV | constants::EM_LOONGARCH => [None, Some(5)],
+        constants::EM_MIPS => [None, Some(127)],
+        _ => [None, None],
     }
 }
 

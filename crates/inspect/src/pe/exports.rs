@@ -2,7 +2,7 @@
 
 use super::{EXPORTS, Image, directory, locate};
 use crate::bytes::Survey;
-use crate::facts::{Pe, PeForwarder};
+use crate::facts::{DataDirectory, Pe, PeForwarder};
 
 const PART: &str = "exports";
 /// Ordinals have 16 bits.
@@ -24,7 +24,7 @@ pub(super) fn read(image: Image<'_>, pe: &mut Pe, survey: &mut Survey) {
     let name = field(12).and_then(|name| locate(pe, name));
     pe.export_name = name.and_then(|name| survey.text(image.bytes, PART, name, image.bytes.len()));
     // Of each address, whether nothing but its ordinal leads to it.
-    let mut nameless = addresses(image, pe, offset, survey);
+    let mut nameless = addresses(image, pe, place, offset, survey);
     if count > 0 {
         read_names(image, pe, (count, names, ordinals), &mut nameless, survey);
     }
@@ -69,9 +69,14 @@ fn read_names(
 
 /// Reads the address table. An address that lies in the export directory itself is that of a text naming another library's
 /// function. Gives for each ordinal, from the base on, whether it has an address.
-fn addresses(image: Image<'_>, pe: &mut Pe, offset: u64, survey: &mut Survey) -> Vec<bool> {
+fn addresses(
+    image: Image<'_>,
+    pe: &mut Pe,
+    place: DataDirectory,
+    offset: u64,
+    survey: &mut Survey,
+) -> Vec<bool> {
     let mut there = Vec::new();
-    let Some(place) = directory(pe, EXPORTS) else { return there };
     let field = |at: u64| image.bytes.u32(offset + at).unwrap_or(0);
     let count = field(20);
     pe.export_ordinal_base = field(16);
