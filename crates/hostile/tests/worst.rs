@@ -14,10 +14,11 @@ static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
 
 #[test]
 fn the_worst_files_take_no_more_than_they_may() {
-    let files: [(&str, Vec<u8>); 8] = [
-        ("a million imports", symbols(1_000_000, 60, 0)),
-        ("a million exports", symbols(1_000_000, 60, 1)),
-        ("imports of the longest names", symbols(2_000, 16_000, 0)),
+    let files: [(&str, Vec<u8>); 9] = [
+        ("a million imports", symbols(1_000_000, 0, 60)),
+        ("a million exports", symbols(0, 1_000_000, 60)),
+        ("as many imports and exports as are read", symbols(149_000, 249_000, 41)),
+        ("imports of the longest names", symbols(2_000, 0, 16_000)),
         ("a million sections of a long name", sections(1_000_000)),
         ("sixty thousand sections of a long name", sections(60_000)),
         ("notes of four kilobytes", notes(5_000, 4096)),
@@ -59,8 +60,9 @@ fn segment(kind: u64, flags: u64, offset: u64, size: u64) -> [u64; 8] {
     [kind, flags, offset, offset, offset, size, size, 8]
 }
 
-/// A library of `count` dynamic symbols, each with the same name of `length` letters, in `section` (0: imported).
-fn symbols(count: usize, length: usize, section: u8) -> Vec<u8> {
+/// A library of so many dynamic symbols, each with the same name of `length` letters.
+fn symbols(imports: usize, exports: usize, length: usize) -> Vec<u8> {
+    let count = imports + exports;
     let dynamic = 64 + 2 * 56;
     let table = dynamic + 6 * 16;
     let strings = table + 24 * count as u64;
@@ -70,8 +72,10 @@ fn symbols(count: usize, length: usize, section: u8) -> Vec<u8> {
     for word in [6, table, 5, strings, 10, length as u64 + 2, 11, 24, 4, hash, 0, 0] {
         content.extend(u64::to_le_bytes(word));
     }
-    let symbol = [&[1, 0, 0, 0, 0x12, 0, section, 0][..], &[0; 16]].concat();
-    content.extend(symbol.repeat(count));
+    for (count, section) in [(imports, 0), (exports, 1)] {
+        let symbol = [&[1, 0, 0, 0, 0x12, 0, section, 0][..], &[0; 16]].concat();
+        content.extend(symbol.repeat(count));
+    }
     content.push(0);
     content.extend(vec![b'a'; length]);
     content.extend([0, 1, 0, 0, 0]);

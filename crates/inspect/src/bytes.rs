@@ -61,6 +61,7 @@ pub(crate) fn decoded(text: &[u8]) -> Cow<'_, str> {
 pub(crate) struct Survey {
     pub(crate) anomalies: Vec<Anomaly>,
     items: usize,
+    exports: usize,
     text: usize,
     notes: usize,
 }
@@ -79,6 +80,18 @@ impl Survey {
             self.anomaly(part, format!("more than {} items in this file: not read further", limits::ITEMS));
         }
         self.items <= limits::ITEMS
+    }
+
+    /// The same for an export of which only the name is kept.
+    pub(crate) fn admit_export(&mut self, part: &str) -> bool {
+        self.exports += 1;
+        if self.exports == limits::EXPORTS + 1 {
+            self.anomaly(
+                part,
+                format!("more than {} exports in this file: not read further", limits::EXPORTS),
+            );
+        }
+        self.exports <= limits::EXPORTS
     }
 
     /// `text`, decoded elsewhere, where the budget has room for it.
@@ -133,6 +146,7 @@ impl Survey {
             self.anomaly(part, what);
             // Spent: one anomaly says it all, and no further item is admitted.
             self.items = self.items.max(limits::ITEMS + 1);
+            self.exports = self.exports.max(limits::EXPORTS + 1);
             return false;
         }
         self.text += size;

@@ -42,7 +42,6 @@ pub(crate) mod elf {
     pub(crate) const DT_RELENT: i64 = 19;
     pub(crate) const DT_PLTREL: i64 = 20;
     pub(crate) const DT_DEBUG: i64 = 21;
-    pub(crate) const DT_TEXTREL: i64 = 22;
     pub(crate) const DT_JMPREL: i64 = 23;
     pub(crate) const DT_BIND_NOW: i64 = 24;
     pub(crate) const DT_RUNPATH: i64 = 29;
@@ -63,7 +62,6 @@ pub(crate) mod elf {
     pub(crate) const DT_AUXILIARY: i64 = 0x7fff_fffd;
     pub(crate) const DT_FILTER: i64 = 0x7fff_ffff;
 
-    pub(crate) const DF_TEXTREL: u64 = 4;
     pub(crate) const DF_BIND_NOW: u64 = 8;
     pub(crate) const DF_1_NOW: u64 = 1;
     pub(crate) const DF_1_PIE: u64 = 0x800_0000;

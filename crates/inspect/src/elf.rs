@@ -8,6 +8,7 @@ mod notes;
 mod properties;
 mod relocations;
 mod symbols;
+mod text_relocations;
 
 use crate::constants::elf as constants;
 

@@ -1,8 +1,10 @@
 //! Hard caps. A file that is larger in any respect gets an anomaly, and the rest of that part is not read.
 
-/// Things listed from one file in all: sections, symbols, imports, exports, notes. The largest honest file seen has
-/// some 120,000.
+/// Things listed from one file in all: sections, symbols, imports, notes, exports but those that follow. The largest honest
+/// file seen has some 120,000.
 pub(crate) const ITEMS: usize = 150_000;
+/// Symbols that an ELF file offers, where no more than their names are kept: Debian's `dockerd` has 170,776.
+pub(crate) const EXPORTS: usize = 250_000;
 /// Bytes of names copied from one file in all.
 pub(crate) const TEXT: usize = 16 << 20;
 /// The longest single name or path, in bytes.
@@ -13,7 +15,7 @@ pub(crate) const SECTIONS: u64 = 1 << 16;
 pub(crate) const NOTE: usize = 4 << 10;
 /// Bytes of all notes' descriptions: written out as numbers they take twenty times as much.
 pub(crate) const NOTES: usize = 1 << 20;
-/// Base relocation entries that are counted.
+/// Relocations that are looked at.
 pub(crate) const RELOCATIONS: usize = 16 << 20;
 /// Resources of a PE file that are listed; each has a path of its own.
 pub(crate) const RESOURCES: usize = 1 << 16;

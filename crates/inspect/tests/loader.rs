@@ -1,6 +1,8 @@
 //! Files of which a loader reads something else than who goes by the headers: one field edited, and the anomaly that says so.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 
 use inspect::facts::{Binary, Elf, Facts};
 use xshell::{Shell, cmd};
@@ -12,8 +14,12 @@ const PT_NOTE: u32 = 4;
 const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 const PT_GNU_RELRO: u32 = 0x6474_e552;
 const PT_GNU_PROPERTY: u32 = 0x6474_e553;
+const PF_X: u32 = 1;
+const SIGSEGV: i32 = 11;
+const DT_RELA: i64 = 7;
 const DT_RELAENT: i64 = 9;
 const DT_DEBUG: i64 = 21;
+const DT_RELR: i64 = 36;
 const DT_GNU_HASH: i64 = 0x6fff_fef5;
 const DT_VERNEED: i64 = 0x6fff_fffe;
 const DT_VERNEEDNUM: i64 = 0x6fff_ffff;
@@ -63,6 +69,10 @@ impl Program {
 
     fn segment(&self, kind: u32) -> &inspect::facts::ElfSegment {
         self.elf.segments.iter().find(|segment| segment.kind == kind).expect("it is there")
+    }
+
+    fn segment_with(&self, flags: u32) -> &inspect::facts::ElfSegment {
+        self.elf.segments.iter().find(|segment| segment.flags & flags != 0).expect("it is there")
     }
 
     /// Where the dynamic entry with `tag` lies.
@@ -253,6 +263,38 @@ fn slots_are_what_relocations_fill() {
         assert!(inside(slots.data_slots, ".got"), "{slots:x?}");
         assert!(inside(slots.function_slots, lazy.unwrap_or(".got")), "{slots:x?}");
     }
+}
+
+/// glibc, which makes no memory writable without a mark, agrees: the program ends by a fault before it starts.
+#[test]
+fn relocations_into_code_that_nothing_announces() {
+    for (tag, options) in [(DT_RELA, ""), (DT_RELR, "-Wl,-z,pack-relative-relocs")] {
+        let program = Program::linked(options);
+        assert_eq!(program.elf.marks.text_relocations.count, 0, "{options}");
+        let value = program.elf.dynamic.iter().find(|entry| entry.tag == tag).expect("it is there").value;
+        // What is in the first segment lies at the same place in the file.
+        let table = usize::try_from(value).unwrap();
+        let code = program.segment_with(PF_X).virtual_address;
+
+        let Binary::Elf(changed) = program.with(table, &code.to_le_bytes()).binary else { panic!("ELF") };
+        let told = &changed.marks.text_relocations.first[0];
+        assert_eq!((told.address, told.kind.is_none()), (code, tag == DT_RELR));
+        let mut bytes = program.bytes.clone();
+        assert_eq!(signal(&bytes), None);
+        bytes[table..table + 8].copy_from_slice(&code.to_le_bytes());
+        assert_eq!(signal(&bytes), Some(SIGSEGV));
+    }
+}
+
+/// Which signal ends the program, started on this machine.
+fn signal(program: &[u8]) -> Option<i32> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("program");
+    fs::write(&path, program).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let shell = Shell::new().unwrap();
+    let ended = cmd!(shell, "{path}").quiet().ignore_status().output();
+    ended.expect("an x86-64 machine").status.signal()
 }
 
 #[test]

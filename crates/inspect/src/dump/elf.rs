@@ -149,13 +149,11 @@ fn dump_marks(text: &mut String, elf: &Elf) {
         format_args!("Fortified: {}; not, though they could be: {}", listed(checked), listed(unchecked)),
     );
     for relocation in &marks.text_relocations.first {
+        let kind = relocation.kind.map_or("packed".to_owned(), |kind| format!("of type {kind}"));
         let symbol = relocation.symbol.as_deref().unwrap_or("no symbol");
         line(
             text,
-            format_args!(
-                "Relocation type {} writes to code at {:#x}: {symbol}",
-                relocation.kind, relocation.address
-            ),
+            format_args!("Relocation {kind} into read-only memory at {:#x}: {symbol}", relocation.address),
         );
     }
 }

@@ -4,58 +4,121 @@ use crate::constants::elf as constants;
 
 use super::Image;
 use super::dynamic::{Tables, value};
-use crate::bytes::Survey;
-use crate::facts::{Elf, ElfSegment, RelocationCount, TextRelocation, TextRelocations};
+use super::text_relocations::{Search, Write};
+use crate::bytes::{Bytes, Survey};
+use crate::facts::{Elf, RelocationCount};
 use crate::limits;
 
-/// How many relocations into memory that is not writable are listed.
-const LISTED: usize = 10;
+/// What anomalies here are about.
+pub(super) const PART: &str = "relocations";
 
-/// Looks through all relocation tables. Those that only add where the file was loaded come first, and their number
-/// (`DT_RELACOUNT`, `DT_RELCOUNT`) is what loaders believe: they are passed over, unless the file announces relocations
-/// into memory that is not writable. Gives one past the highest symbol that a relocation names.
+/// Looks through all relocation tables. Of those that only add where the file was loaded the address alone counts: the packed
+/// ones, and those that come first, whose number (`DT_RELACOUNT`, `DT_RELCOUNT`) is what loaders believe. Gives one past the
+/// highest symbol that a relocation names.
 pub(super) fn read(image: Image<'_>, elf: &mut Elf, tables: &Tables<'_>, survey: &mut Survey) -> u64 {
     elf.relocations = counted(elf);
-    let announced = value(elf, constants::DT_TEXTREL).is_some()
-        || value(elf, constants::DT_FLAGS).is_some_and(|flags| flags & constants::DF_TEXTREL != 0);
     let plt_is_rel = value(elf, constants::DT_PLTREL) == Some(constants::DT_REL);
-    let parts = [
+    let found_by = [
         (constants::DT_RELA, constants::DT_RELASZ, Some(constants::DT_RELACOUNT), true),
         (constants::DT_REL as i64, constants::DT_RELSZ, Some(constants::DT_RELCOUNT), false),
         (constants::DT_JMPREL, constants::DT_PLTRELSZ, None, !plt_is_rel),
     ];
     let kinds = slot_kinds(elf.machine);
-    let (mut text, mut slots) = (TextRelocations::default(), [None, None]);
+    let mut slots = [None, None];
     let mut symbols = 0;
     let mut budget = limits::RELOCATIONS as u64;
-    for (table, size, relative, addends) in parts {
-        let Some((address, size)) = value(elf, table).zip(value(elf, size)) else { continue };
-        let Some((offset, end)) = image.locate(elf, address) else {
-            survey.anomaly("relocations", format!("their table at {address:#x} is in no segment"));
-            continue;
-        };
-        let entry = image.word_size() * if addends { 3 } else { 2 };
-        let count = (size.min(end.min(image.bytes.len()).saturating_sub(offset)) / entry).min(budget);
-        let passed_over =
-            relative.and_then(|tag| value(elf, tag)).filter(|_| !announced).unwrap_or(0).min(count);
-        budget -= count - passed_over;
-        for index in passed_over..count {
-            let Some((address, symbol, kind)) = relocation(image, elf.machine, offset + index * entry) else {
+    let mut search = Search::new(&elf.segments);
+    for (table, size, relative, addends) in found_by {
+        let Some(table) = located(image, elf, (table, size), survey) else { continue };
+        let relative = relative.and_then(|tag| value(elf, tag)).unwrap_or(0);
+        let words = if addends { 3 } else { 2 };
+        for (index, entry) in (0..).zip(rows(table, words)) {
+            if !admit(&mut budget, survey) {
                 break;
-            };
+            }
+            let Some((address, info)) = entry.word(0).zip(entry.word(image.word_size())) else { break };
+            // A table has up to hundreds of thousands of these, and nearly all of them pass.
+            if index < relative && search.is_writable(address) {
+                continue;
+            }
+            let (symbol, kind) = parts(image, elf.machine, info);
+            search.look(Write { address, symbol, kind: Some(kind) });
+            if index < relative {
+                continue;
+            }
             symbols = symbols.max(symbol.saturating_add(1));
             if let Some(at) = kinds.iter().position(|of| *of == Some(kind)) {
                 let (lowest, highest) = slots[at].unwrap_or((address, address));
                 slots[at] = Some((address.min(lowest), address.max(highest)));
             }
-            if announced {
-                look(image, elf, tables, (address, symbol, kind), survey, &mut text);
-            }
         }
     }
+    if let Some(table) = located(image, elf, (constants::DT_RELR, constants::DT_RELRSZ), survey) {
+        let words = rows(table, 1).map_while(|row| row.word(0));
+        for address in packed(words, image.word_size()) {
+            if !admit(&mut budget, survey) {
+                break;
+            }
+            search.look(Write { address, symbol: 0, kind: None });
+        }
+    }
+    let text_relocations = search.told(image, elf, tables, survey);
     [elf.relocations.data_slots, elf.relocations.function_slots] = slots;
-    elf.marks.text_relocations = text;
+    elf.marks.text_relocations = text_relocations;
     symbols
+}
+
+/// A table, as much of it as the file has.
+fn located<'a>(
+    image: Image<'a>,
+    elf: &Elf,
+    (table, size): (i64, i64),
+    survey: &mut Survey,
+) -> Option<Image<'a>> {
+    let (address, size) = value(elf, table).zip(value(elf, size))?;
+    let Some((offset, end)) = image.locate(elf, address) else {
+        survey.anomaly(PART, format!("their table at {address:#x} is in no segment"));
+        return None;
+    };
+    let size = size.min(end.min(image.bytes.len()).saturating_sub(offset));
+    let data = image.bytes.slice(offset, size)?;
+    Some(Image { bytes: Bytes { data, ..image.bytes }, ..image })
+}
+
+/// Its entries of so many words.
+fn rows(table: Image<'_>, words: u64) -> impl Iterator<Item = Image<'_>> {
+    let size = (words * table.word_size()) as usize;
+    table
+        .bytes
+        .data
+        .chunks_exact(size)
+        .map(move |data| Image { bytes: Bytes { data, ..table.bytes }, ..table })
+}
+
+/// Whether one more is read; tells where that is not so.
+fn admit(budget: &mut u64, survey: &mut Survey) -> bool {
+    let Some(left) = budget.checked_sub(1) else {
+        survey.anomaly(PART, format!("more than {} of them; the rest is not read", limits::RELOCATIONS));
+        return false;
+    };
+    *budget = left;
+    true
+}
+
+/// The addresses in a packed table (gABI, `SHT_RELR`): an even word is one, and an odd word has a bit for each of the words
+/// that follow what was told last.
+fn packed(words: impl Iterator<Item = u64>, word_size: u64) -> impl Iterator<Item = u64> {
+    let mut next = 0_u64;
+    words.flat_map(move |word| {
+        let (start, mut bits, words) =
+            if word & 1 == 0 { (word, 1, 1) } else { (next, word >> 1, word_size * 8 - 1) };
+        next = start.wrapping_add(words * word_size);
+        std::iter::from_fn(move || {
+            let bit = (bits != 0).then(|| bits.trailing_zeros())?;
+            bits &= bits - 1;
+            Some(start.wrapping_add(u64::from(bit) * word_size))
+        })
+    })
 }
 
 fn counted(elf: &Elf) -> RelocationCount {
@@ -88,41 +151,6 @@ fn slot_kinds(machine: u16) -> [Option<u32>; 2] {
     }
 }
 
-/// Address, symbol and type.
-fn relocation(image: Image<'_>, machine: u16, entry: u64) -> Option<(u64, u64, u32)> {
-    let (address, info) = (image.word(entry)?, image.word(entry + image.word_size())?);
-    let (symbol, kind) = parts(image, machine, info);
-    Some((address, symbol, kind))
-}
-
-fn look(
-    image: Image<'_>,
-    elf: &Elf,
-    tables: &Tables<'_>,
-    (address, symbol, kind): (u64, u64, u32),
-    survey: &mut Survey,
-    found: &mut TextRelocations,
-) {
-    // `R_…_NONE` writes nothing; it is 0 on every processor.
-    if kind == 0 {
-        return;
-    }
-    let holds = |segment: &&ElfSegment| {
-        let inside = address.checked_sub(segment.virtual_address);
-        segment.kind == constants::PT_LOAD && inside.is_some_and(|inside| inside < segment.memory_size)
-    };
-    let Some(segment) = elf.segments.iter().find(holds) else { return };
-    if segment.flags & constants::PF_W != 0 {
-        return;
-    }
-    found.count += 1;
-    if found.first.len() < LISTED {
-        let symbol = (symbol != 0).then(|| name(image, elf, tables, symbol, survey)).flatten();
-        let file_offset = segment.offset.saturating_add(address - segment.virtual_address);
-        found.first.push(TextRelocation { address, file_offset, kind, symbol });
-    }
-}
-
 /// The symbol's index and the type in `r_info`.
 fn parts(image: Image<'_>, machine: u16, info: u64) -> (u64, u32) {
     match (image.wide, machine, image.bytes.big_endian) {
@@ -135,17 +163,9 @@ fn parts(image: Image<'_>, machine: u16, info: u64) -> (u64, u32) {
     }
 }
 
-fn name(image: Image<'_>, elf: &Elf, tables: &Tables<'_>, index: u64, survey: &mut Survey) -> Option<String> {
-    let (start, _) = image.locate(elf, tables.symbols?)?;
-    let size = if image.wide { 24 } else { 16 };
-    let offset = start.checked_add(index.checked_mul(size)?)?;
-    tables.text(image, survey, "relocations", image.bytes.u32(offset)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bytes::Bytes;
 
     #[test]
     fn relocations_of_mips64_keep_symbol_and_type_where_no_other_processor_does() {
@@ -157,5 +177,24 @@ mod tests {
             assert_eq!(parts(image, constants::EM_MIPS, image.word(0).unwrap()), (0, 3));
         }
         assert_eq!(parts(image(false), 62, 0x7_0000_0008), (7, 8));
+    }
+
+    #[test]
+    fn a_packed_table_tells_an_address_and_the_words_that_follow_it() {
+        let told = |words: &[u64], word_size| packed(words.iter().copied(), word_size).collect::<Vec<_>>();
+        assert_eq!(told(&[0x1000, 0b1011, 0x2000], 8), [0x1000, 0x1008, 0x1018, 0x2000]);
+        // The second of two bitmaps goes on 63 words behind the first.
+        assert_eq!(told(&[0x1000, 1, 0b11], 8), [0x1000, 0x1008 + 63 * 8]);
+        assert_eq!(told(&[0x1000, 1, 0b11], 4), [0x1000, 0x1004 + 31 * 4]);
+        assert_eq!(told(&[u64::MAX - 1, u64::MAX], 8).len(), 64);
+    }
+
+    #[test]
+    fn what_is_not_read_is_told() {
+        let (mut budget, mut survey) = (1, Survey::default());
+        assert!(admit(&mut budget, &mut survey));
+        assert_eq!(survey.anomalies, []);
+        assert!(!admit(&mut budget, &mut survey));
+        assert_eq!(survey.anomalies[0].detail, "more than 16777216 of them; the rest is not read");
     }
 }

@@ -66,14 +66,14 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, tables: &Tables<'_>, named: 
     }
     let ends = strings.last() == Some(&0);
     for index in 1..count {
-        if !survey.admit(PART) {
-            break;
-        }
         let Some(symbol) = start.checked_add(index * size).and_then(|offset| Symbol::read(image, offset))
         else {
             survey.anomaly(PART, format!("symbol {index} of {count} is outside the file"));
             break;
         };
+        if !(if symbol.defined { survey.admit_export(PART) } else { survey.admit(PART) }) {
+            break;
+        }
         // In a table that ends with a zero every name ends, too.
         if symbol.defined && elf.exports.is_none() && ends && (symbol.name as usize) < strings.len() {
             continue;

@@ -52,7 +52,7 @@ pub struct AbiTag {
     pub kernel: [u32; 3],
 }
 
-/// Relocations into memory that is not writable. Looked for only where `DT_TEXTREL` or `DF_TEXTREL` announces some.
+/// Relocations into memory that is not writable, whether or not `DT_TEXTREL` or `DF_TEXTREL` announces some.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 #[schemars(extend("x-source" = "ELF gABI, Relocation"))]
 pub struct TextRelocations {
@@ -70,8 +70,8 @@ pub struct TextRelocation {
     pub address: u64,
     /// Where that address is in the file.
     pub file_offset: u64,
-    /// The relocation's type, whose meaning depends on the processor.
-    pub kind: u32,
+    /// The relocation's type, whose meaning depends on the processor; `None` for a packed one, which has none.
+    pub kind: Option<u32>,
     /// The symbol it is about; `None` for a relative one.
     pub symbol: Option<String>,
 }

@@ -120,7 +120,7 @@ def lief_elf(path):
     facts["imports"], facts["exports"] = sorted(imports), sorted(exports)
     facts["symbols"] = [words(len(binary.symtab_symbols))]
     packed = sum(1 for r in binary.dynamic_relocations if r.encoding == lief.ELF.Relocation.ENCODING.RELR)
-    facts["text relocations"] = [words(lief_text_relocations(binary, entries))]
+    facts["text relocations"] = [words(lief_text_relocations(binary))]
     facts["relocations"] = [words(len(binary.dynamic_relocations) - packed + len(binary.pltgot_relocations))]
     facts["notes"] = sorted({words(lief_owner(note), note.original_type, len(note.description)) for note in binary.notes})
     build_ids = [note for note in binary.notes if note.type == lief.ELF.Note.TYPE.GNU_BUILD_ID]
@@ -128,18 +128,14 @@ def lief_elf(path):
     return facts
 
 
-def lief_text_relocations(binary, entries):
-    """How many relocations write into memory that is not writable, in a file that says that it has some."""
-    tags = lief.ELF.DynamicEntry.TAG
-    announced = any(e.tag == tags.TEXTREL or e.tag == tags.FLAGS and e.value & 4 for e in entries)
-    if not announced:
-        return 0
+def lief_text_relocations(binary):
+    """How many relocations write into memory that is not writable."""
     loads = [s for s in binary.segments if s.type == lief.ELF.Segment.TYPE.LOAD]
-    fixed = [s for s in loads if not s.raw_flags & 2]
-    inside = lambda address: any(s.virtual_address <= address < s.virtual_address + s.virtual_size for s in fixed)
-    plain = [r for r in binary.dynamic_relocations if r.encoding != lief.ELF.Relocation.ENCODING.RELR]
-    every = plain + list(binary.pltgot_relocations)
-    return sum(1 for r in every if number(r.type) & 0xFFFF != 0 and inside(r.address))
+    fixed = [(s.virtual_address, s.virtual_address + s.virtual_size) for s in loads if not s.raw_flags & 2]
+    inside = lambda address: any(start <= address < end for start, end in fixed)
+    packed = lambda r: r.encoding == lief.ELF.Relocation.ENCODING.RELR
+    every = list(binary.dynamic_relocations) + list(binary.pltgot_relocations)
+    return sum(1 for r in every if inside(r.address) and (packed(r) or number(r.type) & 0xFFFF != 0))
 
 
 def lief_owner(note):

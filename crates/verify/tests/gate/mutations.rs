@@ -180,6 +180,12 @@ const MUTATIONS: &[Mutation] = &[
         let flags = dynamic(bytes, 30);
         change(bytes, flags, 8, |flags| flags | 4);
     }),
+    mutation("SW-ELF-TEXTREL", Fixture::Glibc, "a relocation writes to the start of the code", |bytes| {
+        let code = number(bytes, code_segment(bytes) + P_VADDR, 8);
+        // DT_RELA: what is in the first segment lies at the same place in the file.
+        let relocation = number(bytes, dynamic(bytes, 7), 8);
+        put(bytes, relocation as usize, 8, code);
+    }),
     mutation("SW-ELF-WX-SEGMENTS", Fixture::Glibc, "PF_W on the code", |bytes| {
         let flags = code_segment(bytes) + P_FLAGS;
         put(bytes, flags, 4, 7);

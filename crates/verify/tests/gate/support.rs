@@ -210,6 +210,7 @@ pub(crate) const PT_PHDR: u64 = 6;
 pub(crate) const PT_GNU_STACK: u64 = 0x6474_e551;
 pub(crate) const PT_GNU_RELRO: u64 = 0x6474_e552;
 pub(crate) const P_FLAGS: usize = 4;
+pub(crate) const P_VADDR: usize = 16;
 pub(crate) const P_MEMSZ: usize = 40;
 
 pub(crate) const SH_FLAGS: usize = 8;
