@@ -23,7 +23,7 @@ pub(super) struct Write {
     pub(super) kind: Option<u32>,
 }
 
-/// Looks for them among all relocations. Most are side by side in one writable segment, so the last one is asked first.
+/// Looks for them among all relocations. Most are side by side in one writable segment, so the last one is remembered.
 pub(super) struct Search<'a> {
     /// What is loaded, by address: where two overlap, the later one lies above.
     segments: Vec<&'a ElfSegment>,
@@ -40,33 +40,39 @@ impl<'a> Search<'a> {
         Search { segments, writable: 0..0, count: 0, first: Vec::new() }
     }
 
-    /// Whether what is written there is beside the last one; others are to be looked for.
-    pub(super) fn is_writable(&self, address: u64) -> bool {
-        self.writable.contains(&address)
+    pub(super) fn is_writable(&mut self, address: u64) -> bool {
+        self.segment(address).is_some_and(|segment| segment.flags & constants::PF_W != 0)
     }
 
     pub(super) fn look(&mut self, write: Write) {
         // `R_…_NONE` writes nothing; it is 0 on every processor.
-        if write.kind == Some(0) || self.is_writable(write.address) {
+        if write.kind == Some(0) || self.writable.contains(&write.address) {
             return;
         }
-        let behind = self.segments.partition_point(|segment| segment.virtual_address <= write.address);
-        let Some(segment) = behind.checked_sub(1).map(|at| self.segments[at]) else { return };
-        let mut end = segment.virtual_address.saturating_add(segment.memory_size);
-        if write.address >= end {
-            return;
-        }
+        let Some(segment) = self.segment(write.address) else { return };
         if segment.flags & constants::PF_W != 0 {
-            if let Some(next) = self.segments.get(behind) {
-                end = end.min(next.virtual_address);
-            }
-            self.writable = segment.virtual_address..end;
             return;
         }
         self.count += 1;
         if self.first.len() < LISTED {
             self.first.push((write, segment));
         }
+    }
+
+    /// The segment that holds the address; remembers its range where it is writable.
+    fn segment(&mut self, address: u64) -> Option<&'a ElfSegment> {
+        let behind = self.segments.partition_point(|segment| segment.virtual_address <= address);
+        let segment = self.segments[behind.checked_sub(1)?];
+        let start = segment.virtual_address;
+        let next = self.segments.get(behind).map_or(u64::MAX, |next| next.virtual_address);
+        let range = start..start.saturating_add(segment.memory_size).min(next);
+        if !range.contains(&address) {
+            return None;
+        }
+        if segment.flags & constants::PF_W != 0 {
+            self.writable = range;
+        }
+        Some(segment)
     }
 
     pub(super) fn told(

@@ -52,7 +52,8 @@ pub struct AbiTag {
     pub kernel: [u32; 3],
 }
 
-/// Relocations into memory that is not writable, whether or not `DT_TEXTREL` or `DF_TEXTREL` announces some.
+/// Relocations into memory that is not writable, whether or not `DT_TEXTREL` or `DF_TEXTREL` announces some. Those that
+/// `DT_RELACOUNT` counts are looked at where the first or the last of them is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 #[schemars(extend("x-source" = "ELF gABI, Relocation"))]
 pub struct TextRelocations {

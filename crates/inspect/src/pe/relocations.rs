@@ -32,8 +32,8 @@ pub(super) fn count(image: Image<'_>, pe: &Pe, survey: &mut Survey) -> BaseReloc
         // The upper four bits are the type; type 0 (ABSOLUTE) only pads.
         let real = entries.chunks_exact(2).filter(|entry| entry[1] >> 4 != 0).count();
         counted.entries = counted.entries.saturating_add(real as u32);
-        if counted.entries as usize > limits::RELOCATIONS {
-            survey.anomaly(PART, format!("more than {}: not read further", limits::RELOCATIONS));
+        if counted.entries as usize > limits::BASE_RELOCATIONS {
+            survey.anomaly(PART, format!("more than {}: not read further", limits::BASE_RELOCATIONS));
             break;
         }
         offset += u64::from(size);
