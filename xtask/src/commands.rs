@@ -182,7 +182,14 @@ fn inspect(args: &InspectArgs, renderer: &Renderer) -> Result<(), Failure> {
             let facts = inspect::inspect(bytes).map_err(|error| Failure::from(error).about(name))?;
             let closure =
                 sysroot.as_ref().map(|sysroot| Closed::of(name, bytes, &facts, sysroot)).transpose()?;
-            let inspected = Inspected { path: name.clone(), sha256: Digest::of(bytes), facts, closure };
+            let unread = |error| {
+                inputs::Error::new(
+                    inputs::ErrorKind::Unreadable,
+                    format!("cannot read {name} again: {error}"),
+                )
+            };
+            let sha256 = Digest::of_pieces(bytes).map_err(|error| Failure::from(&unread(error)))?;
+            let inspected = Inspected { path: name.clone(), sha256, facts, closure };
             Ok(renderer.line(&inspected, |one| {
                 let title = if alone(name) { String::new() } else { format!("{name}\n") };
                 let end = if alone(name) { "" } else { "\n" };

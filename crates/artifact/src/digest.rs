@@ -11,6 +11,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::Pieces;
+
 /// A SHA-256 digest (FIPS 180-4).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -50,6 +52,13 @@ impl Digest {
             hasher.update(&piece[..read]);
             size += read as u64;
         }
+    }
+
+    /// The digest of a file's bytes, without mapping them all. Errors as [`Pieces::each_piece`].
+    pub fn of_pieces(bytes: &impl Pieces) -> io::Result<Digest> {
+        let mut hasher = Hasher::default();
+        bytes.each_piece(0, &mut |_, piece| hasher.update(piece))?;
+        Ok(hasher.finish())
     }
 
     /// The first 12 hexadecimal digits: enough for a person to tell two apart.
