@@ -250,6 +250,9 @@ mod tests {
         assert_ends(&pe("in C:\\agent\\ship"), Outcome::Fail, "`C:\\agent\\ship` at offset 0x6");
         assert_ends(&pe("in D:\\builds\\x"), Outcome::Fail, "`D:\\builds\\x` at offset 0x6");
         assert_ends(&pe("in D:\\builds2"), Outcome::Pass, "none");
+        // Only a Windows path has other cases.
+        assert_ends(&pe("in d:\\builds\\x"), Outcome::Fail, "`d:\\builds\\x` at offset 0x6");
+        assert_ends(&pe("/users/ann/x"), Outcome::Pass, "none");
         let long = format!("C:\\Users\\{}\\x.rs", "n".repeat(255));
         assert_ends(&pe(&long), Outcome::Fail, "`C:\\Users\\nnn");
         for path in ["c:\\users\\ann\\x.rs", "c:\\Users\\ann\\x", "C:\\users\\ann\\x", "c:\\agent\\ship"] {

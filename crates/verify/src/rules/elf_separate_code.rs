@@ -134,6 +134,22 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_before_code_in_its_page_is_among_it() {
+        let before = |offset, code: Option<u64>| {
+            judge_separate(|elf| {
+                let segment = &mut elf.segments[1];
+                segment.offset = 0x5800;
+                segment.file_size = code.unwrap_or(segment.file_size);
+                elf.sections = vec![section(".rodata", 1, 2, 0x100, offset, 16)];
+            })
+        };
+        assert_ends(&before(0x5000, None), Outcome::Fail, "`.rodata`");
+        assert_ends(&before(0x4ff0, None), Outcome::Pass, "");
+        // No byte of the file is code.
+        assert_ends(&before(0x5000, Some(0)), Outcome::Pass, "");
+    }
+
+    #[test]
     fn without_sections_the_segments_tell() {
         let dynamic = judge_separate(|elf| {
             elf.sections.clear();
