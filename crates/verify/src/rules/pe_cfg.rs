@@ -156,7 +156,8 @@ mod tests {
         change(pe, &mut policy);
         let mut bytes = vec![0; DATA + 0x10];
         bytes.extend(functions.iter().flat_map(|function| function.to_le_bytes()));
-        bytes.resize(DATA + 0x200, 0);
+        // Other sections' bytes follow the 0x200 of `.data`.
+        bytes.resize(DATA + 0x400, 0);
         judge(&RULE, &facts, &bytes, &policy)
     }
 
@@ -208,7 +209,7 @@ mod tests {
             assert_ends(&with_table(&wrong, |_, _| ()), Outcome::Fail, "addresses of code, ascending");
         }
         // Within the section, and behind what it has of bytes.
-        let beyond = with_table(&[0x1000, 0x1200, 0x1210], |_, _| ());
+        let beyond = with_table(&[0x1000, 0x11f0, 0x1200], |_, _| ());
         assert_ends(&beyond, Outcome::Fail, "addresses of code, ascending");
     }
 

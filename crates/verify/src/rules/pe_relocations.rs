@@ -120,6 +120,8 @@ mod tests {
         assert_ends(&with_number(0x1_4000_1000, 0x800, |_| ()), Outcome::Pass, "no absolute");
         let debugging = with_number(0x1_4000_1000, 0x2410, |_| ());
         assert_ends(&debugging, Outcome::Pass, "no absolute address is inside");
+        let lowest = with_number(0, 0, |pe| pe.image_base = 1 << 32);
+        assert_ends(&lowest, Outcome::Pass, "no absolute address is inside");
         for change in [|pe: &mut Pe| pe.image_base = 0x40_0000, |pe: &mut Pe| pe.magic = 0x10b] {
             assert_ends(&with_number(0, 0, change), Outcome::Fail, "RELOCS_STRIPPED is clear: suspicious");
         }
