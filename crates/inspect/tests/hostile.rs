@@ -120,3 +120,35 @@ fn millions_of_imports_hit_the_cap_and_say_so() {
     let Binary::Pe(read) = facts.binary else { panic!("a PE file") };
     assert!(read.imports.iter().map(|import| import.functions.len()).sum::<usize>() <= 150_000);
 }
+
+#[test]
+fn more_relocations_than_are_looked_at_are_told() {
+    const LOOKED_AT: u64 = 4 << 20;
+    // Ten that DT_RELACOUNT counts; then packed ones: an address, bitmaps of 63 each, and addresses for the rest.
+    for (count, told) in [(LOOKED_AT - 10, false), (LOOKED_AT - 9, true)] {
+        let mut packed = vec![0x1000_u64];
+        packed.extend(vec![u64::MAX; ((count - 1) / 63) as usize]);
+        packed.resize(packed.len() + ((count - 1) % 63) as usize, 0x1000);
+        let (dynamic, relative) = (64 + 2 * 56, 64 + 2 * 56 + 7 * 16);
+        let (table, size) = (relative + 240, 8 * packed.len() as u64);
+        let mut bytes = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0".to_vec();
+        // The entry point; program headers; no section headers.
+        bytes.extend([0, 64, 0].map(u64::to_le_bytes).concat());
+        bytes.extend([0, 0, 64, 56, 2, 64, 0, 0].map(u16::to_le_bytes).concat());
+        let whole = table + size;
+        // PT_LOAD, readable and writable, then PT_DYNAMIC: type and flags, offset, addresses, sizes, alignment.
+        for (kind, offset, size) in [(1_u64, 0, whole), (2, dynamic, 7 * 16)] {
+            let words = [6 << 32 | kind, offset, offset, offset, size, size, 8];
+            bytes.extend(words.map(u64::to_le_bytes).concat());
+        }
+        // DT_RELA, DT_RELASZ, DT_RELAENT, DT_RELACOUNT, DT_RELR, DT_RELRSZ, DT_NULL
+        let tags = [7, relative, 8, 240, 9, 24, 0x6fff_fff9, 10, 36, table, 35, size, 0, 0];
+        bytes.extend(tags.map(u64::to_le_bytes).concat());
+        bytes.extend([0x1000_u64, 8, 0].map(u64::to_le_bytes).concat().repeat(10));
+        bytes.extend(packed.iter().flat_map(|word| word.to_le_bytes()));
+
+        let facts = inspect::inspect(&bytes).unwrap();
+        let more = facts.anomalies.iter().any(|anomaly| anomaly.detail.contains("more than 4194304 of them"));
+        assert_eq!(more, told, "{:?}", facts.anomalies);
+    }
+}

@@ -16,7 +16,9 @@ const PT_GNU_RELRO: u32 = 0x6474_e552;
 const PT_GNU_PROPERTY: u32 = 0x6474_e553;
 const PF_X: u32 = 1;
 const SIGSEGV: i32 = 11;
+const DT_PLTRELSZ: i64 = 2;
 const DT_RELA: i64 = 7;
+const DT_RELASZ: i64 = 8;
 const DT_RELAENT: i64 = 9;
 const DT_DEBUG: i64 = 21;
 const DT_RELR: i64 = 36;
@@ -27,6 +29,7 @@ const DT_VERNEEDNUM: i64 = 0x6fff_ffff;
 /// Fields of a program header, as offsets in it (ELF gABI, class 64).
 const TYPE: u64 = 0;
 const OFFSET: u64 = 8;
+const ADDRESS: u64 = 16;
 const FILE_SIZE: u64 = 32;
 const MEMORY_SIZE: u64 = 40;
 const ALIGNMENT: u64 = 48;
@@ -47,8 +50,7 @@ impl Program {
         let shell = Shell::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (source, path) = (folder.path().join("a.c"), folder.path().join("a"));
-        let code =
-            "#include <stdio.h>\nint one(void) { return 1; }\nint main(void) { return puts(\"hello\"); }\n";
+        let code = "#include <stdio.h>\nint one(void) { return 1; }\nint main(void) { return puts(\"hello\") + getchar(); }\n";
         fs::write(&source, code).unwrap();
         cmd!(shell, "x86_64-linux-gnu-gcc -s -fcf-protection=full {options...} -o {path} {source}")
             .quiet()
@@ -82,9 +84,21 @@ impl Program {
     }
 
     fn with(&self, at: usize, bytes: &[u8]) -> Facts {
+        self.with_all(&[(at, bytes)])
+    }
+
+    fn with_all(&self, changes: &[(usize, &[u8])]) -> Facts {
         let mut changed = self.bytes.clone();
-        changed[at..at + bytes.len()].copy_from_slice(bytes);
+        for (at, bytes) in changes {
+            changed[*at..at + bytes.len()].copy_from_slice(bytes);
+        }
         inspect::inspect(&changed).unwrap()
+    }
+
+    #[track_caller]
+    fn assert_untold(&self, changes: &[(usize, &[u8])], text: &str) {
+        let told = self.with_all(changes).anomalies;
+        assert!(told.iter().all(|anomaly| !anomaly.detail.contains(text)), "{text}: {told:?}");
     }
 
     #[track_caller]
@@ -137,7 +151,16 @@ fn relocations_of_another_size() {
     for size in [0_u64, 12] {
         let at = program.entry(DT_RELAENT) + 8;
         program.assert_told(at, &size.to_le_bytes(), &format!("tag 0x9 says {size}: an entry has 24 bytes"));
+        let none = (program.entry(DT_RELASZ) + 8, &[0; 8][..]);
+        program.assert_untold(&[(at, &size.to_le_bytes()), none], "an entry has 24 bytes");
     }
+    // The same table without addends, of 24 bytes an entry.
+    let [table, size, entry] = [DT_RELA, DT_RELASZ, DT_RELAENT].map(|tag| program.entry(tag));
+    let facts = program.with_all(&[(table, &[17]), (size, &[18]), (entry, &[19])]);
+    let told = |anomaly: &inspect::facts::Anomaly| {
+        anomaly.detail.contains("tag 0x13 says 24: an entry has 16 bytes")
+    };
+    assert!(facts.anomalies.iter().any(told), "{:?}", facts.anomalies);
 }
 
 #[test]
@@ -152,7 +175,15 @@ fn segments_that_are_mapped_over_each_other() {
     let at = program.elf.program_header_offset + 56 * code as u64 + OFFSET;
     let offset = program.elf.segments[code].offset + 16;
     program.assert_told(at as usize, &offset.to_le_bytes(), "not at the place in its page");
+    // Nothing of it is mapped from the file: no bytes there, as much memory as before, and the alignment.
+    let memory = program.segment(PT_LOAD).memory_size;
+    let words = [0, memory, 3].map(u64::to_le_bytes).concat();
+    let sizes = program.header(PT_LOAD, FILE_SIZE);
+    program.assert_untold(&[(sizes, &words)], "not at the place in its page");
     let relro = program.header(PT_GNU_RELRO, MEMORY_SIZE);
+    // None at all, wherever it would be.
+    let elsewhere = (program.header(PT_GNU_RELRO, ADDRESS), &(1_u64 << 40).to_le_bytes()[..]);
+    program.assert_untold(&[elsewhere, (relro, &[0; 8])], "PT_GNU_RELRO reaches beyond");
     program.assert_told(relro, &(1_u64 << 20).to_le_bytes(), "PT_GNU_RELRO reaches beyond what is loaded");
 }
 
@@ -162,9 +193,20 @@ fn a_start_that_cannot_be() {
     let interpreter = program.segment(PT_INTERP);
     let last = (interpreter.offset + interpreter.file_size - 1) as usize;
     program.assert_told(last, b"x", "its last byte is not zero");
-    for entry in [0, program.segment(PT_DYNAMIC).virtual_address] {
+    let code = program.segment_with(PF_X);
+    let behind = code.virtual_address + code.memory_size;
+    for entry in [0, program.segment(PT_DYNAMIC).virtual_address, behind] {
         program.assert_told(24, &entry.to_le_bytes(), "is in no executable segment");
     }
+    // On 64-bit PowerPC (e_machine 21) it is a descriptor's, but for the second version of the ABI (e_flags 2).
+    let descriptor = program.segment(PT_DYNAMIC).virtual_address.to_le_bytes();
+    for flags in [0, 1, 3] {
+        let changes: [(usize, &[u8]); 3] = [(18, &[21, 0]), (24, &descriptor), (48, &[flags])];
+        program.assert_untold(&changes, "is in no executable segment");
+    }
+    let second = program.with_all(&[(18, &[21, 0]), (24, &descriptor), (48, &[2])]);
+    let told = |anomaly: &inspect::facts::Anomaly| anomaly.detail.contains("is in no executable segment");
+    assert!(second.anomalies.iter().any(told), "{:?}", second.anomalies);
 }
 
 #[test]
@@ -262,6 +304,11 @@ fn slots_are_what_relocations_fill() {
         };
         assert!(inside(slots.data_slots, ".got"), "{slots:x?}");
         assert!(inside(slots.function_slots, lazy.unwrap_or(".got")), "{slots:x?}");
+        // From the first to the last of DT_JMPREL, which has 24 bytes a relocation.
+        let size = program.elf.dynamic.iter().find(|entry| entry.tag == DT_PLTRELSZ).unwrap().value;
+        let (lowest, highest) = slots.function_slots.unwrap();
+        assert_eq!((size % 24, (highest - lowest) / word + 1), (0, size / 24), "{slots:x?}");
+        assert!(size > 24, "one would show nothing");
     }
 }
 
