@@ -15,6 +15,9 @@ const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 const PT_GNU_RELRO: u32 = 0x6474_e552;
 const PT_GNU_PROPERTY: u32 = 0x6474_e553;
 const PF_X: u32 = 1;
+/// `R_X86_64_NONE` and `R_X86_64_RELATIVE`.
+const R_NONE: u64 = 0;
+const R_RELATIVE: u64 = 8;
 const SIGSEGV: i32 = 11;
 const DT_PLTRELSZ: i64 = 2;
 const DT_RELA: i64 = 7;
@@ -23,6 +26,7 @@ const DT_RELAENT: i64 = 9;
 const DT_DEBUG: i64 = 21;
 const DT_RELR: i64 = 36;
 const DT_GNU_HASH: i64 = 0x6fff_fef5;
+const DT_RELACOUNT: i64 = 0x6fff_fff9;
 const DT_VERNEED: i64 = 0x6fff_fffe;
 const DT_VERNEEDNUM: i64 = 0x6fff_ffff;
 
@@ -50,7 +54,7 @@ impl Program {
         let shell = Shell::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (source, path) = (folder.path().join("a.c"), folder.path().join("a"));
-        let code = "#include <stdio.h>\nint one(void) { return 1; }\nint main(void) { return puts(\"hello\") + getchar(); }\n";
+        let code = "#include <stdio.h>\n#include <unistd.h>\nint one(void) { return 1; }\nint main(void) { return puts(\"hello\") + getpid() < 0; }\n";
         fs::write(&source, code).unwrap();
         cmd!(shell, "x86_64-linux-gnu-gcc -s -fcf-protection=full {options...} -o {path} {source}")
             .quiet()
@@ -88,11 +92,15 @@ impl Program {
     }
 
     fn with_all(&self, changes: &[(usize, &[u8])]) -> Facts {
+        inspect::inspect(&self.changed(changes)).unwrap()
+    }
+
+    fn changed(&self, changes: &[(usize, &[u8])]) -> Vec<u8> {
         let mut changed = self.bytes.clone();
         for (at, bytes) in changes {
             changed[*at..at + bytes.len()].copy_from_slice(bytes);
         }
-        inspect::inspect(&changed).unwrap()
+        changed
     }
 
     #[track_caller]
@@ -240,6 +248,9 @@ fn symbols_that_the_section_header_hides() {
     let Binary::Elf(elf) = program.with(at, &48_u64.to_le_bytes()).binary else { panic!("made as ELF") };
     assert_eq!(elf.exports, program.elf.exports);
     assert!(elf.exports.is_some_and(|exports| exports.iter().any(|name| name == "one")));
+    // A header of symbols elsewhere says nothing of these.
+    let [elsewhere, size] = [0x100_u64, 48].map(u64::to_le_bytes);
+    program.assert_untold(&[(at - 16, &elsewhere), (at, &size)], "their section header tells of 2");
 
     // Nothing is hashed, as where nothing is offered; relocations still name what is wanted.
     let mut program = Program::linked("");
@@ -267,25 +278,31 @@ fn without_exports_all_else_is_the_same() {
         .map(|index| (symbols.offset + 24 * index) as usize)
         .find(|at| program.bytes[at + 6..at + 8] != [0, 0])
         .unwrap();
-    // A name outside of the table, a table without its last zero, and a table whose names are no UTF-8.
-    let changes: [(usize, &[u8]); 4] = [
-        (0, b"\x7f"),
-        (first_export, &[0xff; 4]),
-        ((strings.offset + strings.size - 1) as usize, b"x"),
-        (strings.offset as usize + 1, &[0xff]),
+    // A name outside of the table or right behind it, a table without its last zero, with a name at its end, too, and a table
+    // whose names are no UTF-8.
+    let endless = ((strings.offset + strings.size - 1) as usize, &b"x"[..]);
+    let (behind, last) = ((strings.size as u32).to_le_bytes(), (strings.size as u32 - 1).to_le_bytes());
+    let changes: [&[(usize, &[u8])]; 6] = [
+        &[],
+        &[(first_export, &[0xff; 4])],
+        &[(first_export, &behind)],
+        &[endless],
+        &[endless, (first_export, &last)],
+        &[(strings.offset as usize + 1, &[0xff])],
     ];
-    for (at, bytes) in changes {
-        let mut changed = program.bytes.clone();
-        changed[at..at + bytes.len()].copy_from_slice(bytes);
+    for changes in changes {
+        let changed = program.changed(changes);
         let whole = inspect::inspect(&changed).unwrap();
         let sparing = inspect::inspect_without_exports(&changed).unwrap();
         let Binary::Elf(elf) = &sparing.binary else { panic!("made as ELF") };
         assert_eq!(elf.exports, None);
-        assert_eq!(without(sparing), without(whole), "{at:#x}");
+        assert_eq!(without(sparing), without(whole), "{changes:x?}");
         let Binary::Elf(elf) = inspect::inspect(&changed).unwrap().binary else { panic!("made as ELF") };
         assert_eq!(inspect::elf_exports(&changed), elf.exports);
     }
-    program.assert_told(first_export, &[0xff; 4], "does not end inside its table");
+    for name in [[0xff; 4], behind] {
+        program.assert_told(first_export, &name, "does not end inside its table");
+    }
 }
 
 #[test]
@@ -326,10 +343,20 @@ fn relocations_into_code_that_nothing_announces() {
         let Binary::Elf(changed) = program.with(table, &code.to_le_bytes()).binary else { panic!("ELF") };
         let told = &changed.marks.text_relocations.first[0];
         assert_eq!((told.address, told.kind.is_none()), (code, tag == DT_RELR));
-        let mut bytes = program.bytes.clone();
-        assert_eq!(signal(&bytes), None);
-        bytes[table..table + 8].copy_from_slice(&code.to_le_bytes());
-        assert_eq!(signal(&bytes), Some(SIGSEGV));
+        assert_eq!(signal(&program.bytes), None);
+        assert_eq!(signal(&program.changed(&[(table, &code.to_le_bytes())])), Some(SIGSEGV));
+    }
+
+    // Without others beside it: the only one that DT_RELACOUNT counts, none that it counts, and one that does nothing.
+    let program = Program::linked("");
+    let value = |tag| program.elf.dynamic.iter().find(|entry| entry.tag == tag).expect("it is there").value;
+    let (table, code) = (value(DT_RELA) as usize, program.segment_with(PF_X).virtual_address);
+    let count = program.entry(DT_RELACOUNT) + 8;
+    for (counted, kind, expected) in [(1, R_RELATIVE, 1), (0, R_RELATIVE, 1), (0, R_NONE, 0)] {
+        let words = [code, kind].map(u64::to_le_bytes).concat();
+        let changed = program.with_all(&[(table, &words), (count, &[counted])]);
+        let Binary::Elf(elf) = changed.binary else { panic!("made as ELF") };
+        assert_eq!(elf.marks.text_relocations.count, expected, "{counted} counted, type {kind}");
     }
 }
 

@@ -181,14 +181,41 @@ mod tests {
 
     #[test]
     fn relocations_of_mips64_keep_symbol_and_type_where_no_other_processor_does() {
-        // Symbol 0, R_MIPS_REL32 (3) and then R_MIPS_64 (18): what a file of MIPS64 has most of.
-        let stored = [0, 0, 0, 0, 0, 0, 18, 3];
-        let image = |big_endian| Image { bytes: Bytes { data: &stored, big_endian }, wide: true };
-        for big_endian in [false, true] {
-            let image = image(big_endian);
-            assert_eq!(parts(image, constants::EM_MIPS, image.word(0).unwrap()), (0, 3));
+        // A symbol, R_MIPS_REL32 (3) and then R_MIPS_64 (18): what a file of MIPS64 has most of.
+        for (stored, big_endian) in [([0, 9, 0, 0, 0, 0, 18, 3], false), ([0, 0, 9, 0, 0, 0, 18, 3], true)] {
+            let image = Image { bytes: Bytes { data: &stored, big_endian }, wide: true };
+            assert_eq!(parts(image, constants::EM_MIPS, image.word(0).unwrap()), (0x900, 3));
+            assert_eq!(parts(image, 62, 0x7_0000_0008), (7, 8));
+            let narrow = Image { wide: false, ..image };
+            assert_eq!(parts(narrow, constants::EM_MIPS, 0x703), (7, 3));
         }
-        assert_eq!(parts(image(false), 62, 0x7_0000_0008), (7, 8));
+    }
+
+    #[test]
+    fn slots_have_the_types_of_the_c_library_s_header() {
+        let header = std::fs::read_to_string("/usr/include/elf.h").expect("apt-get install libc6-dev");
+        fn number(header: &str, name: &str) -> Option<u32> {
+            let defined = header.lines().filter_map(|line| line.strip_prefix("#define"));
+            let mut words = defined.map(str::split_whitespace);
+            let value = words.find_map(|mut words| (words.next() == Some(name)).then(|| words.next()))??;
+            value.parse().ok().or_else(|| number(header, value))
+        }
+        for (machine, data, function) in [
+            ("EM_386", "R_386_GLOB_DAT", "R_386_JMP_SLOT"),
+            ("EM_X86_64", "R_X86_64_GLOB_DAT", "R_X86_64_JUMP_SLOT"),
+            ("EM_ARM", "R_ARM_GLOB_DAT", "R_ARM_JUMP_SLOT"),
+            ("EM_AARCH64", "R_AARCH64_GLOB_DAT", "R_AARCH64_JUMP_SLOT"),
+            ("EM_PPC64", "R_PPC64_GLOB_DAT", "R_PPC64_JMP_SLOT"),
+            ("EM_S390", "R_390_GLOB_DAT", "R_390_JMP_SLOT"),
+            ("EM_RISCV", "", "R_RISCV_JUMP_SLOT"),
+            ("EM_LOONGARCH", "", "R_LARCH_JUMP_SLOT"),
+            ("EM_MIPS", "", "R_MIPS_JUMP_SLOT"),
+        ] {
+            let expected = [data, function].map(|name| number(&header, name));
+            assert!(expected[1].is_some(), "{function} is not in elf.h");
+            let machine = number(&header, machine).expect(machine) as u16;
+            assert_eq!(slot_kinds(machine), expected, "{function}");
+        }
     }
 
     #[test]
