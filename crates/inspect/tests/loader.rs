@@ -81,6 +81,12 @@ impl Program {
         self.elf.segments.iter().find(|segment| segment.flags & flags != 0).expect("it is there")
     }
 
+    /// Where the header of that segment lies.
+    fn header_with(&self, flags: u32) -> u64 {
+        let index = self.elf.segments.iter().position(|segment| segment.flags & flags != 0);
+        self.elf.program_header_offset + 56 * index.expect("it is there") as u64
+    }
+
     /// Where the dynamic entry with `tag` lies.
     fn entry(&self, tag: i64) -> usize {
         let index = self.elf.dynamic.iter().position(|entry| entry.tag == tag).expect("it is there");
@@ -178,10 +184,8 @@ fn segments_that_are_mapped_over_each_other() {
     program.assert_told(over, &PT_LOAD.to_le_bytes(), "is mapped over one before it");
     let loaded = program.header(PT_LOAD, ALIGNMENT);
     program.assert_told(loaded, &3_u64.to_le_bytes(), "not at the place in its page");
-    let code =
-        program.elf.segments.iter().position(|part| part.kind == PT_LOAD && part.flags & 1 != 0).unwrap();
-    let at = program.elf.program_header_offset + 56 * code as u64 + OFFSET;
-    let offset = program.elf.segments[code].offset + 16;
+    let at = program.header_with(PF_X) + OFFSET;
+    let offset = program.segment_with(PF_X).offset + 16;
     program.assert_told(at as usize, &offset.to_le_bytes(), "not at the place in its page");
     // Nothing of it is mapped from the file: no bytes there, as much memory as before, and the alignment.
     let memory = program.segment(PT_LOAD).memory_size;
@@ -358,6 +362,16 @@ fn relocations_into_code_that_nothing_announces() {
         let Binary::Elf(elf) = changed.binary else { panic!("made as ELF") };
         assert_eq!(elf.marks.text_relocations.count, expected, "{counted} counted, type {kind}");
     }
+    // The first behind them is about a symbol. Segments lie at their addresses in the file, but for this one.
+    let at = table + 24 * value(DT_RELACOUNT) as usize;
+    let segment = program.header_with(PF_X) as usize;
+    let moved = (segment + ADDRESS as usize, &(code + 0x10_0000).to_le_bytes()[..]);
+    let changed = program.with_all(&[(at, &(code + 0x10_0010).to_le_bytes()), moved]);
+    let Binary::Elf(elf) = changed.binary else { panic!("made as ELF") };
+    let [told] = &elf.marks.text_relocations.first[..] else { panic!("one of them") };
+    assert_eq!((told.address, told.file_offset), (code + 0x10_0010, code + 0x10));
+    let name = told.symbol.as_ref().unwrap();
+    assert!(elf.imports.iter().any(|import| import.name == *name), "{name}");
 }
 
 /// Which signal ends the program, started on this machine.
