@@ -24,6 +24,7 @@ const DT_RELA: i64 = 7;
 const DT_RELASZ: i64 = 8;
 const DT_RELAENT: i64 = 9;
 const DT_DEBUG: i64 = 21;
+const DT_RELRSZ: i64 = 35;
 const DT_RELR: i64 = 36;
 const DT_GNU_HASH: i64 = 0x6fff_fef5;
 const DT_RELACOUNT: i64 = 0x6fff_fff9;
@@ -339,6 +340,8 @@ fn relocations_into_code_that_nothing_announces() {
     for (tag, options) in [(DT_RELA, ""), (DT_RELR, "-Wl,-z,pack-relative-relocs")] {
         let program = Program::linked(options);
         assert_eq!(program.elf.marks.text_relocations.count, 0, "{options}");
+        let size = program.elf.dynamic.iter().find(|entry| entry.tag == DT_RELRSZ).map(|entry| entry.value);
+        assert_eq!(program.elf.relocations.packed_bytes, size.unwrap_or(0), "{options}");
         let value = program.elf.dynamic.iter().find(|entry| entry.tag == tag).expect("it is there").value;
         // What is in the first segment lies at the same place in the file.
         let table = usize::try_from(value).unwrap();

@@ -249,6 +249,8 @@ mod tests {
         );
         assert!(is_fortifiable("memcpy") && is_fortifiable("openat") && !is_fortifiable("__memcpy_chk"));
         assert!(CHECKED.iter().all(|name| is_fortifiable(name)));
+        // As long as `memcpy`, and with its first letter.
+        assert!(may_be_checked("malloc") && !is_fortifiable("malloc"));
         assert!(
             !may_be_checked("")
                 && !may_be_checked("Zmemcpy")
