@@ -190,6 +190,8 @@ fn mode_of(_: &std::fs::Metadata) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use artifact::Digest;
+
     use super::*;
 
     /// What pieces are put together to.
@@ -215,6 +217,7 @@ mod tests {
             std::fs::write(&path, &text).unwrap();
             let bytes = Bytes::of_file(&path, u64::MAX).unwrap().0;
             assert_eq!(matches!(bytes.0, Kept::Mapped(..)), size as u64 >= MAPPED_FROM);
+            assert_eq!(Digest::of_pieces(&bytes).unwrap(), Digest::of(&text), "{size} bytes");
             for overlap in [0, 1, 300, PIECE, 2 * PIECE] {
                 assert!(together(&bytes, overlap) == text, "{size} bytes, {overlap} again");
             }

@@ -118,8 +118,13 @@ impl Program {
 
     #[track_caller]
     fn assert_told(&self, at: usize, bytes: &[u8], text: &str) {
-        let told: Vec<_> = self.with(at, bytes).anomalies.into_iter().map(|anomaly| anomaly.detail).collect();
-        assert!(told.iter().any(|detail| detail.contains(text)), "{text}: {told:?}");
+        self.assert_all_told(&[(at, bytes)], text);
+    }
+
+    #[track_caller]
+    fn assert_all_told(&self, changes: &[(usize, &[u8])], text: &str) {
+        let told = self.with_all(changes).anomalies;
+        assert!(told.iter().any(|anomaly| anomaly.detail.contains(text)), "{text}: {told:?}");
     }
 }
 
@@ -171,11 +176,8 @@ fn relocations_of_another_size() {
     }
     // The same table without addends, of 24 bytes an entry.
     let [table, size, entry] = [DT_RELA, DT_RELASZ, DT_RELAENT].map(|tag| program.entry(tag));
-    let facts = program.with_all(&[(table, &[17]), (size, &[18]), (entry, &[19])]);
-    let told = |anomaly: &inspect::facts::Anomaly| {
-        anomaly.detail.contains("tag 0x13 says 24: an entry has 16 bytes")
-    };
-    assert!(facts.anomalies.iter().any(told), "{:?}", facts.anomalies);
+    let changes: [(usize, &[u8]); 3] = [(table, &[17]), (size, &[18]), (entry, &[19])];
+    program.assert_all_told(&changes, "tag 0x13 says 24: an entry has 16 bytes");
 }
 
 #[test]
@@ -217,9 +219,8 @@ fn a_start_that_cannot_be() {
         let changes: [(usize, &[u8]); 3] = [(18, &[21, 0]), (24, &descriptor), (48, &[flags])];
         program.assert_untold(&changes, "is in no executable segment");
     }
-    let second = program.with_all(&[(18, &[21, 0]), (24, &descriptor), (48, &[2])]);
-    let told = |anomaly: &inspect::facts::Anomaly| anomaly.detail.contains("is in no executable segment");
-    assert!(second.anomalies.iter().any(told), "{:?}", second.anomalies);
+    let second: [(usize, &[u8]); 3] = [(18, &[21, 0]), (24, &descriptor), (48, &[2])];
+    program.assert_all_told(&second, "is in no executable segment");
 }
 
 #[test]

@@ -38,25 +38,23 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, tables: &Tables<'_>, survey:
         let write = |entry: Image<'_>| {
             let (address, info) = entry.word(0).zip(entry.word(entry.word_size()))?;
             let (symbol, kind) = parts(image, elf.machine, info);
-            Some((Write { address, symbol, kind: Some(kind) }, kind))
+            Some(Write { address, symbol, kind: Some(kind) })
         };
         let relatives = entries.clone().take(relative as usize);
-        let ends = [0, relative.saturating_sub(1) as usize]
-            .map(|index| relatives.clone().nth(index))
-            .into_iter()
-            .flatten();
-        if !ends.filter_map(write).all(|(write, _)| search.is_writable(write.address)) {
-            relatives.filter_map(write).for_each(|(write, _)| search.look(write));
+        let mut inner = relatives.clone();
+        let mut ends = [inner.next(), inner.next_back()].into_iter().flatten().filter_map(write);
+        if !ends.all(|write| search.is_writable(write.address)) {
+            relatives.filter_map(write).for_each(|write| search.look(write));
         }
         for entry in entries.skip(relative as usize) {
             if !admit(&mut budget, survey) {
                 break;
             }
-            let Some((write, kind)) = write(entry) else { break };
+            let Some(write) = write(entry) else { break };
             search.look(write);
-            let Write { address, symbol, .. } = write;
+            let Write { address, symbol, kind } = write;
             symbols = symbols.max(symbol.saturating_add(1));
-            if let Some(at) = kinds.iter().position(|of| *of == Some(kind)) {
+            if let Some(at) = kinds.iter().position(|of| of.is_some() && *of == kind) {
                 let (lowest, highest) = slots[at].unwrap_or((address, address));
                 slots[at] = Some((address.min(lowest), address.max(highest)));
             }
@@ -95,7 +93,10 @@ fn located<'a>(
 }
 
 /// Its entries of so many words.
-fn rows(table: Image<'_>, words: u64) -> impl ExactSizeIterator<Item = Image<'_>> + Clone {
+fn rows(
+    table: Image<'_>,
+    words: u64,
+) -> impl ExactSizeIterator<Item = Image<'_>> + DoubleEndedIterator + Clone {
     let size = (words * table.word_size()) as usize;
     table
         .bytes
