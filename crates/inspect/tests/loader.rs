@@ -366,6 +366,10 @@ fn relocations_into_code_that_nothing_announces() {
         let Binary::Elf(elf) = changed.binary else { panic!("made as ELF") };
         assert_eq!(elf.marks.text_relocations.count, expected, "{counted} counted, type {kind}");
     }
+    // Sorted, so that the last tells as the first does.
+    let last = table + 24 * (value(DT_RELACOUNT) as usize - 1);
+    let Binary::Elf(elf) = program.with(last, &code.to_le_bytes()).binary else { panic!("made as ELF") };
+    assert_eq!(elf.marks.text_relocations.count, 1);
     // The first behind them is about a symbol. Segments lie at their addresses in the file, but for this one.
     let at = table + 24 * value(DT_RELACOUNT) as usize;
     let segment = program.header_with(PF_X) as usize;
