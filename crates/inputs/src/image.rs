@@ -3,15 +3,20 @@
 //! Layers are archives in an archive, and found as such. This checks what makes them an image: each blob is what its
 //! name says (OCI image layout), and each layer that a manifest names is there (OCI and `docker save`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::fmt;
 use std::io::{self, Read};
+use std::marker::PhantomData;
 use std::mem;
 
 use artifact::Hasher;
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 use crate::error::damaged;
 use crate::format::Format;
+use crate::limits::PROBLEMS;
 use crate::visit::{Names, Visit, shown};
 
 /// Bytes of a manifest or index that is read, and of all of them (OCI asks for 4 MiB at least).
@@ -19,8 +24,6 @@ const DOCUMENT: usize = 4 << 20;
 const DOCUMENTS: usize = 16 << 20;
 /// Parts of an image that are remembered; an image has some hundred layers at most.
 const PRESENT: usize = 20_000;
-/// How deep an index may point to indexes.
-const INDEXES: usize = 4;
 /// Names of the folder in which blobs lie.
 const BLOBS: &str = "blobs/sha256/";
 
@@ -45,8 +48,9 @@ impl Image {
     /// Whether the member of this name is part of what makes an image.
     pub(crate) fn watch(&mut self, member: &str) -> Option<Watched<'_>> {
         let plain = plain(member);
-        let part =
-            matches!(plain, "index.json" | "manifest.json") || plain.starts_with(BLOBS) || is_layer(plain);
+        let part = matches!(plain, "index.json" | "manifest.json" | "oci-layout")
+            || plain.starts_with(BLOBS)
+            || is_layer(plain);
         part.then_some(Watched { image: self })
     }
 
@@ -76,51 +80,158 @@ impl Image {
     /// One sentence for each part that a manifest names and that is not there.
     pub(crate) fn missing(&self) -> BTreeSet<String> {
         let mut missing = BTreeSet::new();
-        if let Some(index) = self.documents.get("index.json") {
-            match serde_json::from_slice(index) {
-                Ok(index) => self.index(&index, 0, &mut missing),
-                Err(error) => drop(missing.insert(format!("its index.json is no JSON: {error}"))),
+        // Many an archive has an index.json; an image's lies beside its mark (OCI image-layout) or blobs.
+        let marked = self.present.contains_key("oci-layout");
+        match self.documents.get("index.json") {
+            Some(index) if marked || self.present.keys().any(|name| name.starts_with(BLOBS)) => {
+                self.index(index, &mut missing);
             }
+            None if marked => {
+                missing.insert("its index.json is not in it, no JSON, or too large to be read".to_owned());
+            }
+            _ => {}
         }
-        // Many archives have a file of this name; docker's is a list of images with layers.
-        if let Some(Ok(Value::Array(images))) =
-            self.documents.get("manifest.json").map(|bytes| serde_json::from_slice(bytes))
-        {
-            let layers = images.iter().flat_map(|image| list(&image["Layers"])).filter_map(Value::as_str);
-            missing.extend(layers.filter_map(|layer| self.layer(Some(layer), &shown(layer))));
+        // Docker's is a list of images with layers; others are called so, too.
+        let docker = self.documents.get("manifest.json").map(|document| serde_json::from_slice(document));
+        if let Some(Ok(Parts::<DockerImage<'_>>(images))) = docker {
+            let layers = images.iter().flat_map(|image| &image.layers.0);
+            let gone = layers.filter_map(|Name(layer)| self.layer(Some(layer), &shown(layer)));
+            missing.extend(gone.take(PROBLEMS));
+            if images.len() > PRESENT || images.iter().any(|image| image.layers.0.len() > PRESENT) {
+                missing.insert(format!("its manifest.json lists more than {PRESENT} parts"));
+            }
         }
         missing
     }
 
-    /// An image index (OCI image specification, image-index): manifests, or indexes again.
-    fn index(&self, index: &Value, depth: usize, missing: &mut BTreeSet<String>) {
-        let manifests = list(&index["manifests"]);
-        let known =
-            |descriptor: &&Value| blob(descriptor).is_some_and(|name| self.present.contains_key(&name));
-        // An index of many platforms is often kept with one platform's image alone.
-        if depth == 0 || !manifests.iter().any(|descriptor| known(&descriptor)) {
-            for descriptor in manifests.iter().filter(|descriptor| !known(descriptor)) {
-                missing.insert(format!("the manifest {} is not in it", digest(descriptor)));
+    /// The image index (OCI image specification, image-index) and what it points to: manifests, or indexes again. Each is
+    /// read once, however many point to it.
+    fn index(&self, index: &[u8], missing: &mut BTreeSet<String>) {
+        let mut waiting = VecDeque::from([("index.json".to_owned(), "index.json".to_owned(), index)]);
+        let mut seen = HashSet::new();
+        while let Some((name, called, document)) = waiting.pop_front() {
+            if missing.len() > PROBLEMS {
+                return;
             }
-        }
-        for name in manifests.iter().filter_map(blob) {
-            let Some(Ok(document)) =
-                self.documents.get(&name).map(|bytes| serde_json::from_slice::<Value>(bytes))
-            else {
-                continue;
+            let document: Document<'_> = match serde_json::from_slice(document) {
+                Ok(document) => document,
+                Err(error) => {
+                    missing.insert(format!("its {called} cannot be read: {error}"));
+                    continue;
+                }
             };
-            if depth < INDEXES {
-                self.index(&document, depth + 1, missing);
+            if document.manifests.0.len() > PRESENT || document.layers.0.len() > PRESENT {
+                missing.insert(format!("its {called} lists more than {PRESENT} parts"));
             }
-            for layer in list(&document["layers"]) {
-                // Layers that may not be passed on lie elsewhere, by design.
-                let kind = layer["mediaType"].as_str().unwrap_or_default();
-                let elsewhere = kind.contains("nondistributable") || kind.contains("foreign");
-                if !elsewhere {
-                    missing.extend(self.layer(blob(layer).as_deref(), &digest(layer)));
+            let known = |descriptor: &&Descriptor<'_>| {
+                descriptor.blob().is_some_and(|name| self.present.contains_key(&name))
+            };
+            let (there, gone): (Vec<_>, Vec<_>) = document.manifests.0.iter().partition(known);
+            // An index of many platforms is often kept with one platform's image alone.
+            if name == "index.json" || there.is_empty() {
+                missing
+                    .extend(gone.iter().map(|gone| format!("the manifest {} is not in it", gone.called())));
+            }
+            for descriptor in there {
+                let Some(name) = descriptor.blob().filter(|name| seen.insert(name.clone())) else { continue };
+                let called = format!("manifest {}", descriptor.called());
+                match self.documents.get(&name) {
+                    Some(document) => waiting.push_back((name, called, document.as_slice())),
+                    None => drop(missing.insert(format!("its {called} is no JSON, or too large to be read"))),
                 }
             }
+            // Layers that may not be passed on lie elsewhere, by design.
+            for layer in document.layers.0.iter().filter(|layer| !layer.elsewhere()) {
+                missing.extend(self.layer(layer.blob().as_deref(), &layer.called()));
+            }
         }
+    }
+}
+
+/// What an image index and an image manifest say that is read here (OCI image specification).
+#[derive(Deserialize)]
+struct Document<'d> {
+    #[serde(borrow, default)]
+    manifests: Parts<Descriptor<'d>>,
+    #[serde(borrow, default)]
+    layers: Parts<Descriptor<'d>>,
+}
+
+/// Points to a blob (OCI image specification, descriptor).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor<'d> {
+    #[serde(borrow, default)]
+    digest: Name<'d>,
+    #[serde(borrow, default)]
+    media_type: Name<'d>,
+}
+
+/// An image in the manifest.json of `docker save`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DockerImage<'d> {
+    #[serde(borrow, default)]
+    layers: Parts<Name<'d>>,
+}
+
+/// A string, which is kept where it is if it has no escapes.
+#[derive(Default, Deserialize)]
+#[serde(transparent)]
+struct Name<'d>(#[serde(borrow)] Cow<'d, str>);
+
+/// A list of parts, of which no more are kept than tell that there are more than [`PRESENT`]; `null` is an empty one, as Go
+/// writes it.
+struct Parts<T>(Vec<T>);
+
+impl<T> Default for Parts<T> {
+    fn default() -> Parts<T> {
+        Parts(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Parts<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Parts<T>, D::Error> {
+        struct Reader<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
+            type Value = Parts<T>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list")
+            }
+
+            fn visit_unit<E>(self) -> Result<Parts<T>, E> {
+                Ok(Parts::default())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Parts<T>, A::Error> {
+                let mut list = Vec::new();
+                while list.len() <= PRESENT {
+                    let Some(part) = parts.next_element()? else { return Ok(Parts(list)) };
+                    list.push(part);
+                }
+                while parts.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Parts(list))
+            }
+        }
+
+        deserializer.deserialize_any(Reader(PhantomData))
+    }
+}
+
+impl Descriptor<'_> {
+    /// The name of the blob that it points to.
+    fn blob(&self) -> Option<String> {
+        Some(format!("{BLOBS}{}", self.digest.0.strip_prefix("sha256:")?))
+    }
+
+    fn called(&self) -> String {
+        if self.digest.0.is_empty() { "without a digest".to_owned() } else { shown(&self.digest.0) }
+    }
+
+    fn elsewhere(&self) -> bool {
+        self.media_type.0.contains("nondistributable") || self.media_type.0.contains("foreign")
     }
 }
 
@@ -192,17 +303,4 @@ fn plain(member: &str) -> &str {
 /// others that write docker's archives.
 fn is_layer(plain: &str) -> bool {
     Format::promises_tar(plain)
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-/// The name of the blob that a descriptor points to.
-fn blob(descriptor: &Value) -> Option<String> {
-    Some(format!("{BLOBS}{}", descriptor["digest"].as_str()?.strip_prefix("sha256:")?))
-}
-
-fn digest(descriptor: &Value) -> String {
-    shown(descriptor["digest"].as_str().unwrap_or("without a digest"))
 }

@@ -53,7 +53,7 @@ struct Member {
 }
 
 /// Records that pax headers and GNU's long names give to the next header.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Ahead {
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
@@ -78,8 +78,20 @@ impl Tar<'_> {
             match header.entry_type() {
                 EntryType::GNULongName => ahead.name = Some(self.name(size, "a name")?),
                 EntryType::GNULongLink => ahead.link = Some(self.name(size, "a link's name")?),
-                EntryType::XGlobalHeader => drop(self.record(size, RECORD, "a global pax header")?),
-                EntryType::XHeader => ahead.read(&self.record(size, RECORD, "a pax header")?)?,
+                EntryType::XGlobalHeader => {
+                    let mut all = Ahead::default();
+                    all.read(&self.record(size, RECORD, "a global pax header")?)?;
+                    if !all.is_empty() {
+                        return Err(invalid(
+                            "a global pax header says what all members are called or how large they are, \
+                            which some unpackers obey",
+                        ));
+                    }
+                }
+                // Solaris wrote `X` before POSIX settled on `x`; all unpackers take them for the same.
+                kind if kind == EntryType::XHeader || kind.as_byte() == b'X' => {
+                    ahead.read(&self.record(size, RECORD, "a pax header")?)?;
+                }
                 kind => {
                     // Old GNU sparse files list their pieces in blocks of their own.
                     let mut extended = header.as_gnu().is_some_and(|header| header.is_extended())
@@ -168,6 +180,10 @@ impl Tar<'_> {
 }
 
 impl Ahead {
+    fn is_empty(&self) -> bool {
+        *self == Ahead::default()
+    }
+
     /// A pax header's records (POSIX.1-2024, pax): `path`, `linkpath` and `size` replace what the header says. Each begins
     /// with its own length, for a value may hold any byte.
     fn read(&mut self, mut bytes: &[u8]) -> io::Result<()> {

@@ -139,8 +139,74 @@ fn a_layer_that_is_gone_or_changed() {
     fs::write(&layer, &whole).unwrap();
     fs::write(place.path("layout/index.json"), "{").unwrap();
     for found in both(&place) {
-        assert!(found.problems.iter().any(|problem| problem.contains("no JSON")), "{:?}", found.problems);
+        found.assert_refused(ErrorKind::Unreadable, "its index.json cannot be read: EOF");
     }
+    fs::write(place.path("layout/index.json"), "no JSON").unwrap();
+    for found in both(&place) {
+        found.assert_refused(ErrorKind::Unreadable, "its index.json is not in it, no JSON, or too large");
+    }
+}
+
+#[test]
+fn an_index_json_that_is_not_an_images() {
+    let place = tree();
+    for text in ["{", r#"{"manifests":[{"file":"a.js"}]}"#, r#"// {"manifests":3}"#] {
+        place.write("tree/index.json", text);
+        cmd!(place.shell, "tar -cf ship.tar -C tree .").quiet().run().unwrap();
+        let found = read(&place.path("ship.tar"));
+        assert_eq!((found.files.len(), found.problems), (2, vec![]), "{text}");
+    }
+}
+
+/// The documents of an image, and its index, in a tar archive; `pointing` is what an index says of other documents.
+fn documents(place: &Place, documents: &[&str], index: &str) -> Found {
+    let names: Vec<_> = documents
+        .iter()
+        .map(|text| format!("blobs/sha256/{}", artifact::Digest::of(text.as_bytes())))
+        .collect();
+    let blobs = names.iter().zip(documents).map(|(name, text)| (name.as_bytes(), b'0', text.as_bytes()));
+    let members: Vec<_> = blobs.chain([(&b"index.json"[..], b'0', index.as_bytes())]).collect();
+    read(&place.write("image.tar", support::tar(&members)))
+}
+
+fn pointing(times: usize, document: &str) -> String {
+    let descriptor = format!(r#"{{"digest":"sha256:{}"}}"#, artifact::Digest::of(document.as_bytes()));
+    format!(r#"{{"manifests":[{}]}}"#, vec![descriptor; times].join(","))
+}
+
+#[test]
+fn an_index_is_read_once_however_many_point_to_it() {
+    let place = tree();
+    // Each points 500 times to the one before: read at each mention, that would be 500 to the fourth.
+    let mut chain = vec![r#"{"layers":[{"digest":"sha256:0"}]}"#.to_owned()];
+    for _ in 0..4 {
+        chain.push(pointing(500, chain.last().unwrap()));
+    }
+    let (index, rest) = chain.split_last().unwrap();
+    let found = documents(&place, &rest.iter().map(String::as_str).collect::<Vec<_>>(), index);
+    found.assert_refused(ErrorKind::Unreadable, "the layer sha256:0 is not in it");
+    assert_eq!(found.problems.len(), 1, "{:?}", found.problems);
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_is_said() {
+    let place = tree();
+    let empty = r#"{"layers":null}"#;
+    assert_eq!(documents(&place, &[empty], &pointing(1, empty)).problems, [""; 0]);
+    for (manifest, reason) in [
+        (r#"{"layers":[}"#, "cannot be read: expected value"),
+        (r#"{"layers":[3]}"#, "cannot be read: invalid type"),
+        ("no JSON", "is no JSON, or too large to be read"),
+    ] {
+        let found = documents(&place, &[manifest], &pointing(1, manifest));
+        found.assert_refused(ErrorKind::Unreadable, reason);
+    }
+    // More than what is kept in memory of one list.
+    let many = format!(r#"{{"manifests":[{}{{}}]}}"#, "{},".repeat(20_000));
+    documents(&place, &[empty], &many).assert_refused(ErrorKind::Unreadable, "lists more than 20000 parts");
+    let layers = format!(r#"[{{"Layers":[{}""]}}]"#, r#""","#.repeat(20_000));
+    let path = place.write("saved.tar", support::tar(&[(b"manifest.json", b'0', layers.as_bytes())]));
+    read(&path).assert_refused(ErrorKind::Unreadable, "manifest.json lists more than 20000 parts");
 }
 
 #[test]

@@ -197,23 +197,73 @@ fn tar_members_that_are_no_files_and_have_bytes() {
     read(&path).assert_one("!bin/ship/");
 }
 
+/// A record of a pax header.
+fn pax(key: &str, value: &[u8]) -> Vec<u8> {
+    let rest = key.len() + value.len() + 3;
+    let length = rest + (rest + 2).to_string().len();
+    [format!("{length} {key}=").as_bytes(), value, b"\n"].concat()
+}
+
 #[test]
 fn a_pax_value_may_hold_any_byte() {
     let place = tree();
     let program = program(&place);
-    let record = |key: &str, value: &[u8]| {
-        let rest = key.len() + value.len() + 3;
-        let length = rest + (rest + 2).to_string().len();
-        [format!("{length} {key}=").as_bytes(), value, b"\n"].concat()
-    };
     let records =
-        [record("SCHILY.xattr.security.capability", b"\x02\n12 path=no\n"), record("path", b"ship")].concat();
+        [pax("SCHILY.xattr.security.capability", b"\x02\n12 path=no\n"), pax("path", b"ship")].concat();
     let path = place.write("ship.tar", tar(&[(b"x", b'x', &records), (b"short", FILE, &program)]));
     read(&path).assert_one("!ship");
     for broken in [&b"12 path=ship\n"[..], b"14 path=ship\n", b"path=ship\n", b"13 path:ship\n", b"5 \n"] {
         let path = place.write("ship.tar", tar(&[(b"x", b'x', broken), (b"short", FILE, &program)]));
         read(&path).assert_refused(ErrorKind::Unreadable, "a pax record is malformed");
     }
+}
+
+/// An archive of a header of this type with these records, a text whose size is said to be nothing and which hides a
+/// program, and a file behind it.
+fn hiding(kind: u8, records: &[u8], program: &[u8]) -> Vec<u8> {
+    let hidden = tar(&[(b"ship", FILE, program)]);
+    let mut text = tar(&[(b"readme", FILE, &hidden[..hidden.len() - 1024])]);
+    // Who knows the records takes this for an empty file, and what follows it for the next member.
+    let header = tar_header(b"readme", FILE, text.len() - 1536, b"");
+    text[..512].copy_from_slice(&header);
+    let said = tar(&[(b"pax", kind, records)]);
+    [&said[..said.len() - 1024], &text].concat()
+}
+
+#[test]
+fn solaris_pax_headers_are_pax_headers() {
+    let place = tree();
+    let program = program(&place);
+    for kind in [b'x', b'X'] {
+        let path = place.write("ship.tar", hiding(kind, &pax("size", b"0"), &program));
+        read(&path).assert_one("!ship");
+        // So do those who people unpack it with.
+        let (shell, list) = (&place.shell, &path);
+        let listed = cmd!(shell, "tar -tf {list}").quiet().read().unwrap();
+        assert_eq!(listed.lines().collect::<Vec<_>>(), ["readme", "ship"]);
+    }
+}
+
+#[test]
+fn a_global_pax_header_that_changes_what_members_are() {
+    let place = tree();
+    let program = program(&place);
+    for records in [
+        pax("size", b"0"),
+        pax("path", b"../../ship"),
+        pax("linkpath", b"/etc/passwd"),
+        pax("GNU.sparse.major", b"1"),
+        [pax("comment", b"8f3a"), pax("size", b"0")].concat(),
+    ] {
+        let path = place.write("ship.tar", hiding(b'g', &records, &program));
+        read(&path)
+            .assert_refused(ErrorKind::Unreadable, "a global pax header says what all members are called");
+    }
+    // As `git archive` writes it.
+    let records = pax("comment", b"8f3a");
+    let path =
+        place.write("ship.tar", tar(&[(b"pax_global_header", b'g', &records), (b"ship", FILE, &program)]));
+    read(&path).assert_one("!ship");
 }
 
 #[test]
