@@ -5,6 +5,7 @@ use std::fs;
 use support::{Checkout, Ended, ended};
 
 const FILE: &str = "crates/verify/tests/fixtures/aarch64-glibc";
+const PE: &str = "crates/verify/tests/fixtures/x86_64-console.exe";
 
 fn refused(ended: &Ended, code: i32, texts: &[&str]) {
     assert_eq!(ended.code, Some(code), "{}{}", ended.stdout, ended.stderr);
@@ -62,16 +63,48 @@ fn a_policy_that_cannot_be_meant_is_a_usage_error() {
 }
 
 #[test]
-fn a_waiver_is_held_against_the_commits_day_where_one_is_set() {
+fn a_release_holds_waivers_against_the_commits_day_and_verify_against_today() {
     let checkout = Checkout::of_head("epoch");
-    checkout.write("policy.toml", &waiver("**", "2001-09-09"));
-    let run = |epoch: &str| {
-        let mut command = checkout.command(&["verify", "--policy", "policy.toml", FILE]);
+    let config = fs::read_to_string(checkout.path().join("release.toml")).unwrap();
+    let text = waiver("**", "2001-09-09");
+    checkout.write("policy.toml", &text);
+    checkout.write("release.toml", &(config + &text));
+    let run = |words: &[&str], epoch: &str| {
+        let mut command = checkout.command(words);
         ended(command.env("SOURCE_DATE_EPOCH", epoch))
     };
-    refused(&run("1000000000"), 0, &["SHIP-7"]);
-    refused(&run("1000086400"), 3, &["expired on 2001-09-09; today is 2001-09-10"]);
-    refused(&run("yesterday"), 3, &["SOURCE_DATE_EPOCH"]);
+    let plan = ["plan", "--allow-dirty", "--builder", "host"];
+    refused(&run(&plan, "1000000000"), 0, &[]);
+    refused(&run(&plan, "1000086400"), 3, &["expired on 2001-09-09; today is 2001-09-10"]);
+    refused(&run(&plan, "yesterday"), 3, &["SOURCE_DATE_EPOCH"]);
+    for words in [&["verify", "--policy", "policy.toml", FILE][..], &["verify", FILE]] {
+        refused(&run(words, "1000000000"), 3, &["expired on 2001-09-09"]);
+    }
+}
+
+#[test]
+fn a_denied_library_is_refused_by_a_preset_that_allows_any() {
+    let checkout = Checkout::of_head("denied");
+    checkout.write("policy.toml", "[policy]\npreset = 'distro'\ndenied-libraries = ['libc.*']");
+    let policy = ["verify", "--policy", "policy.toml", "/bin/true"];
+    refused(&checkout.run(&policy), 1, &["SW-ELF-NEEDED", "libc.so.6"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_manifest_beside_a_program_that_is_no_file_holds_nobody_up() {
+    let checkout = Checkout::of_head("manifest");
+    let folder = checkout.path().join("found");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(checkout.path().join(PE), folder.join("ship.exe")).unwrap();
+    let refused_as = |run: Ended| refused(&run, 1, &["ship.exe"]);
+    refused_as(checkout.run(&["verify", "found/ship.exe"]));
+    let manifest = folder.join("manifest.json");
+    std::os::unix::fs::symlink("/dev/zero", &manifest).unwrap();
+    refused_as(checkout.run(&["verify", "found/ship.exe"]));
+    fs::remove_file(&manifest).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&manifest).status().unwrap().success());
+    refused_as(checkout.run(&["verify", "found"]));
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 fn policy(path: Option<&Path>) -> Result<DriftPolicy, Failure> {
     let Some(path) = path else { return Ok(DriftPolicy::default()) };
     let text = String::from_utf8_lossy(&read(path)?).into_owned();
-    Ok(DriftPolicy::parse(&path.display().to_string(), &text, plan::today()?)?)
+    Ok(DriftPolicy::parse(&path.display().to_string(), &text, artifact::Date::today())?)
 }
 
 fn diff(args: &DiffArgs, renderer: &Renderer) -> Result<(), Failure> {

@@ -1,11 +1,13 @@
 //! `verify`: which policy applies to which file, and what becomes of the reports.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::{fs, slice};
 
-use artifact::{Report, Target};
+use artifact::{Date, Report, Target};
 use closure::Sysroot;
 use inputs::{Input, Item};
 use inspect::Facts;
@@ -19,6 +21,9 @@ use crate::failure::{Failure, Message};
 use crate::gate;
 use crate::programs::each_program;
 use crate::render::{self, Renderer};
+
+/// Bytes of a manifest.json that is read for the time in it.
+const MANIFEST: u64 = 4 << 20;
 
 /// Does what `verify` was asked.
 pub(crate) fn run(args: &VerifyArgs, renderer: &Renderer) -> Result<(), Failure> {
@@ -87,6 +92,8 @@ pub(crate) struct Choice<'a> {
     args: &'a VerifyArgs,
     /// What was worked out already: reading release.toml again for each file would cost more than all rules.
     known: Mutex<BTreeMap<(Target, Kind), Arc<Policy>>>,
+    /// What each manifest.json beside a file says, by its path.
+    stamps: Mutex<HashMap<PathBuf, Option<u32>>>,
 }
 
 impl Choice<'_> {
@@ -107,7 +114,15 @@ impl Choice<'_> {
         let sysroot =
             args.sysroot.as_deref().map(|path| Sysroot::open(path).map(|_| SysrootPolicy::new(path)));
         let target = args.target.as_deref().map(plan::target).transpose()?;
-        Ok(Choice { target, preset, file, sysroot: sysroot.transpose()?, args, known: Mutex::default() })
+        Ok(Choice {
+            target,
+            preset,
+            file,
+            sysroot: sysroot.transpose()?,
+            args,
+            known: Mutex::default(),
+            stamps: Mutex::default(),
+        })
     }
 
     /// What a file is held to, and the target that says so.
@@ -124,11 +139,19 @@ impl Choice<'_> {
         };
         let policy = self.of_kind(target, kind)?;
         // ELF has no stamps.
-        let stamp = if let Binary::Pe(_) = facts.binary { commit_time(name) } else { None };
+        let stamp = if let Binary::Pe(_) = facts.binary { self.stamp(name) } else { None };
         match stamp {
             Some(time) => Ok((Arc::new(Policy::clone(&policy).with_timestamp(time)), target)),
             None => Ok((policy, target)),
         }
+    }
+
+    /// The stamp that the manifest.json beside the file of this name allows.
+    fn stamp(&self, name: &str) -> Option<u32> {
+        let file = Path::new(name.split('!').next().unwrap_or(name));
+        let manifest = file.parent()?.join("manifest.json");
+        let mut stamps = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+        *stamps.entry(manifest).or_insert_with_key(|manifest| commit_time(manifest))
     }
 
     fn of_kind(&self, target: Target, kind: Kind) -> Result<Arc<Policy>, Failure> {
@@ -154,7 +177,7 @@ fn read_policy(path: &Path) -> Result<PolicyFile, Failure> {
     let text = fs::read_to_string(path).map_err(|error| {
         Failure::Usage(Message::new(format!("cannot read the policy {name}: {error}"), "check its path"))
     })?;
-    Ok(PolicyFile::parse(&text, &name, plan::today()?)?)
+    Ok(PolicyFile::parse(&text, &name, Date::today())?)
 }
 
 /// The report about an item, and the failure that it is where a part of it could not be read.
@@ -186,9 +209,14 @@ fn judged(
     Ok((report, unreadable))
 }
 
-/// The commit time in the manifest.json beside a released file: the one stamp its programs may carry.
-fn commit_time(name: &str) -> Option<u32> {
-    let file = Path::new(name.split('!').next().unwrap_or(name));
-    let bytes = fs::read(file.parent()?.join("manifest.json")).ok()?;
+/// The commit time in a release's manifest.json: the one stamp its programs may carry. The file lies beside what is looked
+/// at, so it may be anything: only a regular one of a manifest's size is read.
+fn commit_time(manifest: &Path) -> Option<u32> {
+    let metadata = fs::metadata(manifest).ok()?;
+    if !metadata.is_file() || metadata.len() > MANIFEST {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    File::open(manifest).ok()?.take(MANIFEST).read_to_end(&mut bytes).ok()?;
     u32::try_from(Manifest::read(&bytes).ok()?.commit_time).ok()
 }

@@ -1,6 +1,7 @@
 //! Days of the calendar, as waivers expire on one.
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A day of the proleptic Gregorian calendar, UTC. Later days are greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +24,12 @@ impl Date {
         let day = u8::try_from(number(day, 2)?).ok()?;
         let exists = (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day);
         exists.then_some(Date { year, month, day })
+    }
+
+    /// The day it is, in UTC.
+    pub fn today() -> Date {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Date::of_seconds(now.as_secs())
     }
 
     /// The day on which it is `seconds` after 1970-01-01 00:00 UTC. What lies after the year 9999 is its last day.

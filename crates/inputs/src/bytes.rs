@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::ops::Deref;
 use std::path::Path;
@@ -32,7 +32,7 @@ impl Bytes {
     pub(crate) fn of_file(path: &Path, most: u64) -> Result<(Bytes, Option<u32>), Error> {
         let name = path.display().to_string();
         let failed = |error| from_io(&name, error);
-        let file = File::open(path).map_err(failed)?;
+        let file = open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
             return Err(Error::new(ErrorKind::Unreadable, format!("{name} is not a regular file any more")));
@@ -46,10 +46,12 @@ impl Bytes {
             Bytes(Kept::Mapped(map(&file).map_err(failed)?, file))
         } else {
             let mut bytes = Vec::with_capacity(size as usize + 1);
-            // Files below /proc and /sys say that they have no bytes.
-            (&file).take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+            // Files below /proc and /sys say that they have no bytes, and some have no end.
+            let most = most.min(IN_MEMORY as u64);
+            // Those of numbers give none but whole ones, so a page more is asked for and not a byte.
+            (&file).take(most.saturating_add(4096)).read_to_end(&mut bytes).map_err(failed)?;
             if bytes.len() as u64 > most {
-                let message = format!("{name} has more than {most} bytes");
+                let message = format!("{name} has more than {most} bytes, and says that it has {size}");
                 return Err(Error::new(ErrorKind::TooLarge, message));
             }
             Bytes(Kept::Owned(bytes))
@@ -81,6 +83,18 @@ impl Bytes {
         }
         Ok(Bytes(Kept::Mapped(map(&file).map_err(failed)?, file)))
     }
+}
+
+/// Opens a file, and waits for nobody who would write to it: a pipe in its place, or the kernel's log.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    options.open(path)
 }
 
 #[expect(unsafe_code, reason = "a file can only be mapped this way")]
@@ -193,6 +207,21 @@ mod tests {
     use artifact::Digest;
 
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_that_waits_or_has_no_end_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let told = |path: &Path| Bytes::of_file(path, u64::MAX).err().unwrap().to_string();
+        assert!(told(&pipe).contains("is not a regular file any more"), "{}", told(&pipe));
+        // 8 bytes for each page of the address space.
+        let endless = told(Path::new("/proc/self/pagemap"));
+        assert!(endless.contains("has more than 8388608 bytes, and says that it has 0"), "{endless}");
+        let (version, _) = Bytes::of_file(Path::new("/proc/version"), u64::MAX).unwrap();
+        assert!(version.starts_with(b"Linux"));
+    }
 
     /// What pieces are put together to.
     fn together(bytes: &Bytes, overlap: usize) -> Vec<u8> {

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use artifact::Waiver;
 use verify::{Date, Waivers};
@@ -10,36 +9,33 @@ use verify::{Date, Waivers};
 use crate::config::Config;
 use crate::{Error, ErrorKind};
 
-/// The waivers of the workspace at `root`, each sound and in force.
+/// The waivers of the workspace at `root`, each sound and in force today.
 ///
 /// # Errors
 /// [`ErrorKind::BadConfig`], naming the waiver.
 pub fn waivers(root: &Path) -> Result<Waivers, Error> {
-    in_force(&Config::read(root)?.waiver)
+    at(&Config::read(root)?.waiver, Date::today())
 }
 
-/// The waivers of `list`, each sound and in force.
+/// The waivers of `list`, each sound and in force on the day of a release: that of SOURCE_DATE_EPOCH where it is set, so that
+/// a release made again ends as it did, else today.
 ///
 /// # Errors
-/// [`ErrorKind::BadConfig`], naming the waiver.
+/// [`ErrorKind::BadConfig`], naming the waiver, or SOURCE_DATE_EPOCH where it is no number.
 pub fn in_force(list: &[Waiver]) -> Result<Waivers, Error> {
     // Who waives nothing needs no calendar.
-    let today = if list.is_empty() { Date::of_seconds(0) } else { today()? };
+    if list.is_empty() { Ok(Waivers::default()) } else { at(list, release_day()?) }
+}
+
+fn at(list: &[Waiver], today: Date) -> Result<Waivers, Error> {
     Waivers::new(list.to_vec(), today).map_err(|error| {
         let hint = error.hint().map(str::to_owned).unwrap_or_else(|| "mend it there".to_owned());
         Error::new(ErrorKind::BadConfig, format!("release.toml: {error}")).with_hint(hint).with_source(error)
     })
 }
 
-/// The day that waivers are held against: that of SOURCE_DATE_EPOCH, so that a build made again ends as it did.
-///
-/// # Errors
-/// [`ErrorKind::BadConfig`] where SOURCE_DATE_EPOCH is no number.
-pub fn today() -> Result<Date, Error> {
-    let Some(text) = env::var_os("SOURCE_DATE_EPOCH") else {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        return Ok(Date::of_seconds(now.as_secs()));
-    };
+fn release_day() -> Result<Date, Error> {
+    let Some(text) = env::var_os("SOURCE_DATE_EPOCH") else { return Ok(Date::today()) };
     let seconds = text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
         let message = format!("SOURCE_DATE_EPOCH is `{}`, which is no number", text.display());
         Error::new(ErrorKind::BadConfig, message).with_hint("set it to seconds since 1970, or not at all")

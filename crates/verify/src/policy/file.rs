@@ -55,6 +55,13 @@ impl PolicyFile {
                 });
             }
         }
+        if text.kind.contains_key(&Kind::Object) {
+            let message =
+                format!("{name}: [kind.object] is asked of no file: objects are held to [kind.program]");
+            return Err(
+                Error::new(ErrorKind::BadPolicy, message).with_hint("take it out, or write [kind.program]")
+            );
+        }
         let waivers = Waivers::new(text.waiver.clone(), today).map_err(|error| about(name, error))?;
         let file = PolicyFile { text, waivers };
         for target in Target::all() {
@@ -147,6 +154,7 @@ mod tests {
         refused("[policy]\nkind = 'libary'", BadPolicy, "libary", "`library`");
         refused("[target.aarch64-linus.policy]", BadPolicy, "aarch64-linus", "`aarch64-linux`");
         refused("[kind.libary.policy]", BadPolicy, "libary", "`library`");
+        refused("[kind.object.policy]\nsize-budget = 1", BadPolicy, "[kind.object]", "[kind.program]");
         refused("[kind.library]\nfloor = 1", BadPolicy, "floor", "");
         refused("[policy]\nrules-off = ['SW-ELF-PAI']", UnknownRule, "SW-ELF-PAI", "`SW-ELF-PIE`");
         refused("[target.x86_64-linux.policy]\nglibc-floor = 'new'", BadPolicy, "`new`", "2.31");

@@ -13,7 +13,13 @@ use artifact::matching::{matches, matches_ignoring_case};
 /// # Errors
 /// [`ErrorKind::BadPolicy`] or [`ErrorKind::UnknownRule`], naming the key.
 pub fn sound(policy: &Policy) -> Result<(), Error> {
-    for (key, floor) in [("glibc-floor", &policy.glibc_floor), ("libgcc-floor", &policy.libgcc_floor)] {
+    for (key, floor) in [
+        ("glibc-floor", &policy.glibc_floor),
+        ("libgcc-floor", &policy.libgcc_floor),
+        ("glibcxx-floor", &policy.glibcxx_floor),
+        ("cxxabi-floor", &policy.cxxabi_floor),
+        ("kernel-minimum", &policy.kernel_minimum),
+    ] {
         if let Some(floor) = floor.as_deref().filter(|floor| Version::parse(floor).is_none()) {
             return Err(
                 bad(format!("`{key}` is `{floor}`, which is no version")).with_hint("write it as 2.31")
@@ -26,6 +32,16 @@ pub fn sound(policy: &Policy) -> Result<(), Error> {
             return Err(bad(format!("`rules-off` names {id}, which nobody can do without"))
                 .with_hint("what cannot be read cannot be judged"));
         }
+    }
+    for (key, names) in name_lists(policy) {
+        if let Some(name) = names.iter().find(|name| name.strip_suffix('*').unwrap_or(name).contains('*')) {
+            return Err(bad(format!("`{key}` has `{name}`, with a star before its end"))
+                .with_hint("a star ends a name, and stands for any end of it, as in libssl*"));
+        }
+    }
+    if policy.allowed_paths.iter().any(String::is_empty) {
+        return Err(bad("`allowed-paths` has ``, with which every path begins".to_owned())
+            .with_hint("write how remapped paths begin, as in /src/"));
     }
     if let Some(pattern) =
         policy.path_patterns.iter().find(|pattern| pattern.is_empty() || pattern.starts_with('*'))
@@ -45,6 +61,27 @@ pub fn sound(policy: &Policy) -> Result<(), Error> {
         overlap(key, allowed, &policy.denied_libraries)?;
     }
     Ok(())
+}
+
+/// The lists of names in which a star at the end of one stands for any end.
+fn name_lists(policy: &Policy) -> [(&'static str, &[String]); 12] {
+    fn list(names: &Option<Vec<String>>) -> &[String] {
+        names.as_deref().unwrap_or_default()
+    }
+    [
+        ("needed-libraries", &policy.needed_libraries),
+        ("denied-libraries", &policy.denied_libraries),
+        ("imported-dlls", &policy.imported_dlls),
+        ("delay-loaded-dlls", list(&policy.delay_loaded_dlls)),
+        ("floor-exceptions", &policy.floor_exceptions),
+        ("rpath", &policy.rpath),
+        ("soname", policy.soname.as_slice()),
+        ("exported-symbols", list(&policy.exported_symbols)),
+        ("undefined-symbols", &policy.undefined_symbols),
+        ("unresolved-symbols", &policy.unresolved_symbols),
+        ("exported-functions", &policy.exported_functions),
+        ("sections", &policy.sections),
+    ]
 }
 
 /// An allowed name may lie beside denied ones, but not within them: one of the two lists would say nothing.
@@ -100,6 +137,28 @@ mod tests {
             BadPolicy,
             "`path-patterns` has `*/secret`",
         );
+        refused(linux, "glibcxx-floor = 'new'", BadPolicy, "`glibcxx-floor` is `new`");
+        refused(linux, "cxxabi-floor = 'new'", BadPolicy, "`cxxabi-floor` is `new`");
+        refused(linux, "kernel-minimum = 'new'", BadPolicy, "`kernel-minimum` is `new`");
+        for key in [
+            "needed-libraries",
+            "denied-libraries",
+            "imported-dlls",
+            "delay-loaded-dlls",
+            "floor-exceptions",
+            "rpath",
+            "exported-symbols",
+            "undefined-symbols",
+            "unresolved-symbols",
+            "exported-functions",
+            "sections",
+        ] {
+            for name in ["*resolv", "lib*.so", "lib**"] {
+                refused(linux, &format!("{key} = ['{name}']"), BadPolicy, &format!("`{key}` has `{name}`"));
+            }
+        }
+        refused(linux, "soname = 'lib*.so'", BadPolicy, "`soname` has `lib*.so`");
+        refused(linux, "allowed-paths = ['/src/', '']", BadPolicy, "`allowed-paths` has ``");
         refused(linux, "path-patterns = ['']", BadPolicy, "`path-patterns` has ``");
         refused(linux, "path-patterns = ['/home/*/*/x']", BadPolicy, "has `/home/*/*/x`, with more than one");
         refused(linux, "denied-libraries = ['libm.so.6']", BadPolicy, "allows `libm.so.6`");
