@@ -130,6 +130,26 @@ fn what_an_update_lost_is_told_beside_what_it_was() {
     let same = checkout.run(&["verify", "--preset", "distro", "old/ship-1.0.0", "--against", FILE]);
     refused(&same, 0, &[]);
     refused(&checkout.run(&["verify", FILE, "--against", "nothing"]), 2, &["nothing"]);
+
+    // Releases of which each has its version in its folder's name, and two files of one name.
+    let release = |version: &str, files: &[(&str, &[u8])]| {
+        let folder = checkout.path().join(version).join(format!("ship-{version}"));
+        for (name, bytes) in files {
+            fs::create_dir_all(folder.join(name).parent().unwrap()).unwrap();
+            fs::write(folder.join(name), bytes).unwrap();
+        }
+    };
+    let large = [&whole[..], &vec![0; whole.len()]].concat();
+    release("1.0", &[("bin/ship", &whole), ("lib/ship", &large), ("gone", &whole)]);
+    release("1.1", &[("bin/ship", &whole), ("lib/ship", &large), ("come", &whole)]);
+    let run = checkout.run(&["verify", "--preset", "distro", "1.1", "--against", "1.0"]);
+    refused(&run, 0, &["1 without an older version: 1.1/ship-1.1/come", "not there any more: ship-1.0/gone"]);
+    release("1.2", &[("bin/ship", &large), ("lib/ship", &large), ("more/ship", &whole)]);
+    let run = checkout.run(&["verify", "--preset", "distro", "1.2", "--against", "1.0"]);
+    refused(&run, 1, &["1.2/ship-1.2/bin/ship", "SW-REGRESSION-SIZE", "several older files have this name"]);
+    release("2.0", &[("other", &whole)]);
+    let run = checkout.run(&["verify", "--preset", "distro", "2.0", "--against", "1.0"]);
+    refused(&run, 3, &["none of the files has an older version in 1.0", "next:"]);
 }
 
 /// What `finish.merge-sections` costs is named: constants, and the tables that calls go through, become executable.

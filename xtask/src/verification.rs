@@ -75,6 +75,9 @@ fn verify_paths(args: &VerifyArgs, renderer: &Renderer) -> Result<(), Failure> {
     // Only those of release.toml may be about files that were not named: a release looks at all.
     let unused = if args.is_by_release() { Unused::OfFilesSeen } else { Unused::Every };
     choice.file.waivers.all_used(unused)?;
+    if let Some(older) = &older {
+        older.end(renderer)?;
+    }
     match unreadable {
         Some(failure) if !readable => Err(failure),
         // The reports were the result; the failure only carries the exit code.

@@ -164,7 +164,16 @@ impl<'a> Image<'a> {
             survey.anomaly(PART, format!("e_phentsize is {}, not {size}", elf.program_header_entry_size));
             return segments;
         }
+        let is_loaded = matches!(elf.file_type, constants::ET_EXEC | constants::ET_DYN);
         for index in 0..u64::from(count) {
+            if is_loaded && (index + 1) * size > limits::SEGMENTS {
+                let most = limits::SEGMENTS;
+                survey.anomaly(
+                    PART,
+                    format!("{count} of them, and no more are read: over {most} bytes, which Linux refuses"),
+                );
+                break;
+            }
             if !survey.admit(PART) {
                 break;
             }

@@ -203,6 +203,64 @@ fn segments_that_are_mapped_over_each_other() {
 }
 
 #[test]
+fn a_version_whose_name_was_edited_is_not_what_loaders_look_for() {
+    let program = Program::new();
+    let name = b"GLIBC_2.34\0";
+    let at = program
+        .bytes
+        .windows(name.len())
+        .position(|bytes| bytes == name)
+        .expect("glibc 2.34 or newer is here");
+    program.assert_told(at + 9, b"3", "GLIBC_2.33 has the hash 0x69691b4 of another name, not 0x69691b3");
+    let needs =
+        program.elf.dynamic.iter().find(|entry| entry.tag == DT_VERNEED).expect("it is there").value as usize;
+    program.assert_told(needs, &[2], "has format 2, not 1");
+    // Its loader says the same.
+    let told = |bytes: &[u8]| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("changed");
+        fs::write(&path, bytes).unwrap();
+        let loader = "/lib64/ld-linux-x86-64.so.2";
+        let run = std::process::Command::new(loader).arg(&path).output().unwrap();
+        String::from_utf8(run.stderr).unwrap()
+    };
+    assert_eq!(told(&program.bytes), "");
+    let edited = told(&program.changed(&[(at + 9, b"2")]));
+    assert!(edited.contains("version `GLIBC_2.32' not found"), "{edited}");
+    let edited = told(&program.changed(&[(needs, &[2])]));
+    assert!(edited.contains("unsupported version 2 of Verneed record"), "{edited}");
+}
+
+#[test]
+fn more_program_headers_than_linux_takes() {
+    let program = Program::new();
+    let mut bytes = program.bytes.clone();
+    let headers = &program.bytes[64..64 + 56 * program.elf.segments.len()];
+    let begin = bytes.len() as u64;
+    bytes[32..40].copy_from_slice(&begin.to_le_bytes());
+    bytes.extend(headers);
+    // PT_NULL: nothing.
+    bytes.resize(bytes.len() + 56 * 1200, 0);
+    let count = |most: u16| {
+        let mut bytes = bytes.clone();
+        bytes[56..58].copy_from_slice(&most.to_le_bytes());
+        let facts = inspect::inspect(&bytes).unwrap();
+        let Binary::Elf(elf) = facts.binary else { panic!("made as ELF") };
+        (
+            elf.segments.len(),
+            facts.anomalies.iter().any(|anomaly| anomaly.detail.contains("which Linux refuses")),
+        )
+    };
+    assert_eq!(count(1170), (1170, false));
+    assert_eq!(count(1171), (1170, true));
+    // A core dump has one for each mapping.
+    bytes[16] = 4;
+    bytes[56..58].copy_from_slice(&1171_u16.to_le_bytes());
+    let Binary::Elf(core) = inspect::inspect(&bytes).unwrap().binary else { panic!("made as ELF") };
+    assert_eq!(core.segments.len(), 1171);
+}
+
+#[test]
 fn a_start_that_cannot_be() {
     let program = Program::new();
     let interpreter = program.segment(PT_INTERP);

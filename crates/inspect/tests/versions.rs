@@ -5,6 +5,8 @@ use std::fs;
 use inspect::facts::Binary;
 use xshell::{Shell, cmd};
 
+const DT_VERDEF: i64 = 0x6fff_fffc;
+
 #[test]
 fn an_import_without_a_version_does_not_get_the_name_of_the_file_that_wants_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -22,7 +24,7 @@ fn an_import_without_a_version_does_not_get_the_name_of_the_file_that_wants_it()
         .quiet()
         .run()
         .expect("gcc links: apt-get install gcc libc6-dev");
-    let bytes = fs::read(library).unwrap();
+    let mut bytes = fs::read(library).unwrap();
     let facts = inspect::inspect(&bytes).unwrap();
     let Binary::Elf(elf) = facts.binary else { panic!("gcc makes ELF files") };
     assert_eq!(elf.versions_defined[0].name, "library.so.1", "the base version is the file's own name");
@@ -30,4 +32,13 @@ fn an_import_without_a_version_does_not_get_the_name_of_the_file_that_wants_it()
         elf.imports.iter().map(|import| (import.name.as_str(), import.version.clone())).collect();
     assert_eq!(imports, [("wanted", None)]);
     assert_eq!(inspect::elf_linkage(&bytes).unwrap().imports, elf.imports);
+
+    // A definition's format and the hash of its name.
+    let definitions = elf.dynamic.iter().find(|entry| entry.tag == DT_VERDEF).unwrap().value as usize;
+    for (at, told) in [(definitions, "has format"), (definitions + 8, "of another name")] {
+        bytes[at] ^= 2;
+        let anomalies = inspect::inspect(&bytes).unwrap().anomalies;
+        assert!(anomalies.iter().any(|anomaly| anomaly.detail.contains(told)), "{anomalies:?}");
+        bytes[at] ^= 2;
+    }
 }

@@ -36,7 +36,7 @@ pub use policy::{
     ApparentKind, ControlFlow, DEFAULT_POLICY, Kind, KindPolicy, PRESETS, Policy, PolicyFile,
     PolicyOverrides, Preset, Requirement, Secret, SubsystemPolicy, sound,
 };
-pub use regression::{Sighting, regression_rules, regressions};
+pub use regression::{Before, Sighting, regression_rules, regressions};
 pub use rule::Rule;
 pub use sysroot::SysrootPolicy;
 pub use waivers::{Unused, Waivers};

@@ -1,11 +1,13 @@
 //! A file beside its older version: what it lost and what it gained, each a rule of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use artifact::Finding;
-use inspect::facts::Binary;
+use artifact::{BinaryFormat, Finding, Outcome};
+use inspect::facts::{Binary, Elf, Pe};
 
+use crate::policy::{ControlFlow, Requirement};
 use crate::rule::{Check, Judgement, Rule, listed};
+use crate::rules::loaded_otherwise;
 use crate::version::Version;
 use crate::{Policy, Subject, rules};
 
@@ -18,6 +20,10 @@ const MITIGATIONS: &[&str] = &[
     "SW-ELF-BIND-NOW",
     "SW-ELF-TEXTREL",
     "SW-ELF-WX-SEGMENTS",
+    "SW-ELF-SEPARATE-CODE",
+    "SW-ELF-STACK-PROTECTOR",
+    "SW-ELF-FORTIFY",
+    "SW-ELF-RPATH",
     "SW-PE-DYNAMIC-BASE",
     "SW-PE-HIGH-ENTROPY",
     "SW-PE-RELOCATIONS",
@@ -25,12 +31,28 @@ const MITIGATIONS: &[&str] = &[
     "SW-PE-SHARED-SECTIONS",
     "SW-PE-CFG",
     "SW-PE-CET",
+    "SW-PE-IMAGE-BASE",
+    "SW-PE-ALIGNMENT",
+    "SW-PE-EXECUTABLE-IMPORTS",
+    "SW-PE-SAFESEH",
+    "SW-PE-STACK-PROTECTOR",
     "SW-WX-SECTIONS",
+];
+
+/// Rules about protections of which a policy may ask any: each is a mitigation of its own.
+const CONTROL_FLOW: &[(&str, ControlFlow, &str)] = &[
+    ("SW-ELF-CET", ControlFlow::Ibt, "SW-ELF-CET (IBT)"),
+    ("SW-ELF-CET", ControlFlow::Shstk, "SW-ELF-CET (SHSTK)"),
+    ("SW-ELF-BRANCH-PROTECTION", ControlFlow::Bti, "SW-ELF-BRANCH-PROTECTION (BTI)"),
+    ("SW-ELF-BRANCH-PROTECTION", ControlFlow::Pac, "SW-ELF-BRANCH-PROTECTION (PAC)"),
+    ("SW-ELF-BRANCH-PROTECTION", ControlFlow::Gcs, "SW-ELF-BRANCH-PROTECTION (GCS)"),
 ];
 
 /// What is compared of one version of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting {
+    /// Format, `EI_CLASS` or the optional header's, and machine.
+    place: (BinaryFormat, u16, u16),
     size: u64,
     interpreter: Option<String>,
     /// In lower case where Windows compares them so.
@@ -38,27 +60,108 @@ pub struct Sighting {
     /// The highest version by the beginning of its name (`GLIBC_`); names without a number stand for themselves.
     floors: BTreeMap<String, Option<Version>>,
     sections: BTreeSet<String>,
-    exports: BTreeSet<String>,
+    exports: Exports,
+    /// Rules about mitigations that it passes, and those that it does not.
     mitigations: BTreeSet<&'static str>,
+    refused: BTreeSet<&'static str>,
     whole: bool,
+}
+
+/// What others bind to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Exports {
+    /// ELF: `name@VERSION`, or the name where it has no version; PE: the name, or `#ORDINAL` where it has none.
+    promised: BTreeSet<String>,
+    /// What a request finds besides: a name of which a version is the default, the ordinal of what has a name.
+    found: BTreeSet<String>,
+    /// Whether symbols have versions: a file without any answers requests for all of them.
+    versioned: bool,
+}
+
+impl Exports {
+    fn answers(&self, request: &str) -> bool {
+        let name = request.split_once('@').map_or(request, |(name, _)| name);
+        self.promised.contains(request)
+            || self.found.contains(request)
+            || !self.versioned && self.promised.contains(name)
+    }
+
+    fn of_elf(elf: &Elf, subject: &Subject<'_>) -> Exports {
+        let mut exports = Exports::default();
+        // A linker writes a symbol for each version that it defines.
+        let versions: HashSet<_> = elf.versions_defined.iter().map(|version| version.name.as_str()).collect();
+        let is_version = |name: &str| versions.contains(name);
+        match inspect::elf_linkage(subject.bytes) {
+            Ok(linkage) if linkage.anomalies.is_empty() => {
+                exports.versioned = linkage.versioned && !linkage.versions_defined.is_empty();
+                // A definition of another library's version is a copy of that library's data.
+                for export in linkage.exports.into_iter().filter(|export| export.library.is_none()) {
+                    match export.version {
+                        None if is_version(&export.name) => {}
+                        None => drop(exports.promised.insert(export.name)),
+                        Some(version) if *version == *export.name => {}
+                        Some(version) => {
+                            exports.promised.insert(format!("{}@{version}", export.name));
+                            if !export.hidden {
+                                exports.found.insert(export.name);
+                            }
+                        }
+                    }
+                }
+            }
+            // Of a file with more symbols than are kept with their versions the names are kept.
+            _ => {
+                let names = subject.exports(elf).unwrap_or_default();
+                exports.promised.extend(names.iter().filter(|name| !is_version(name)).map(str::to_owned));
+            }
+        }
+        exports
+    }
+
+    fn of_pe(pe: &Pe, subject: &Subject<'_>) -> Exports {
+        let mut exports = Exports::default();
+        exports.promised.extend(pe.exports.iter().map(str::to_owned));
+        for export in inspect::pe_linkage(subject.bytes).map(|linkage| linkage.exports).unwrap_or_default() {
+            let of_kind = if export.name.is_some() { &mut exports.found } else { &mut exports.promised };
+            of_kind.insert(format!("#{}", export.ordinal));
+        }
+        exports
+    }
+}
+
+/// What there is of a file's older version.
+#[derive(Clone, Copy, Debug)]
+pub enum Before<'s> {
+    /// Nothing.
+    None,
+    /// One file.
+    One(&'s Sighting),
+    /// Several files that may be it.
+    Several,
 }
 
 impl Sighting {
     /// What is compared of `subject`, seen under `policy`.
     pub fn of(subject: &Subject<'_>, policy: &Policy) -> Sighting {
-        let asked = Policy { bind_now: true, rules_off: Vec::new(), ..policy.clone() };
-        let holds = |rule: &&Rule| {
-            MITIGATIONS.contains(&rule.id) && rule.judge(subject, &asked).outcome == artifact::Outcome::Pass
-        };
-        let mitigations = rules().iter().filter(holds).map(|rule| rule.id).collect();
+        let (mut mitigations, mut refused) = (BTreeSet::new(), BTreeSet::new());
+        for (name, outcome) in judged_mitigations(subject, policy) {
+            if outcome == Outcome::Pass {
+                mitigations.insert(name);
+            } else if outcome.refuses() {
+                refused.insert(name);
+            }
+        }
         let (mut libraries, mut sections) = (BTreeSet::new(), BTreeSet::new());
-        let (mut exports, mut floors, mut interpreter) = (BTreeSet::new(), BTreeMap::new(), None);
+        let (mut floors, mut interpreter) = (BTreeMap::new(), None);
+        let exports = match &subject.facts.binary {
+            Binary::Elf(elf) => Exports::of_elf(elf, subject),
+            Binary::Pe(pe) => Exports::of_pe(pe, subject),
+        };
         match &subject.facts.binary {
             Binary::Elf(elf) => {
                 libraries.extend(elf.needed.iter().cloned());
+                libraries.extend(loaded_otherwise(elf).map(|(library, _)| library.to_owned()));
                 sections.extend(elf.sections.iter().map(|section| section.name.clone()));
-                let names = subject.exports(elf).unwrap_or_default();
-                exports.extend(names.iter().map(str::to_owned));
                 interpreter.clone_from(&elf.interpreter);
                 for name in elf.versions_needed.iter().flat_map(|need| &need.versions) {
                     let (family, version) = parsed(&name.name);
@@ -69,12 +172,57 @@ impl Sighting {
             Binary::Pe(pe) => {
                 libraries.extend(pe.imports.iter().map(|import| import.library.to_ascii_lowercase()));
                 sections.extend(pe.sections.iter().map(|section| section.name.clone()));
-                exports.extend(pe.exports.iter().map(str::to_owned));
             }
         }
+        let place = match &subject.facts.binary {
+            Binary::Elf(elf) => (BinaryFormat::Elf, elf.class.into(), elf.machine),
+            Binary::Pe(pe) => (BinaryFormat::Pe, pe.magic, pe.machine),
+        };
         let (size, whole) = (subject.facts.size, subject.facts.anomalies.is_empty());
-        Sighting { size, interpreter, libraries, floors, sections, exports, mitigations, whole }
+        Sighting {
+            place,
+            size,
+            interpreter,
+            libraries,
+            floors,
+            sections,
+            exports,
+            mitigations,
+            refused,
+            whole,
+        }
     }
+}
+
+impl Sighting {
+    /// Whether the two files are of one format and for one machine.
+    pub fn is_for_the_same_as(&self, other: &Sighting) -> bool {
+        self.place == other.place
+    }
+}
+
+/// How each rule about a mitigation ends where all are asked for.
+fn judged_mitigations(subject: &Subject<'_>, policy: &Policy) -> Vec<(&'static str, Outcome)> {
+    let asked = Policy {
+        bind_now: true,
+        stack_protector: true,
+        fortify: true,
+        separate_code: true,
+        control_flow_guard: Requirement::Required,
+        cet_compat: true,
+        stack_cookies: true,
+        high_image_base: true,
+        rules_off: Vec::new(),
+        ..policy.clone()
+    };
+    let of_rules = rules().iter().filter(|rule| MITIGATIONS.contains(&rule.id));
+    let of_rules = of_rules.map(|rule| (rule.id, rule.judge(subject, &asked).outcome));
+    let of_control_flow = CONTROL_FLOW.iter().filter_map(|(id, protection, name)| {
+        let rule = rules().iter().find(|rule| rule.id == *id)?;
+        let asked = Policy { control_flow: vec![*protection], ..asked.clone() };
+        Some((*name, rule.judge(subject, &asked).outcome))
+    });
+    of_rules.chain(of_control_flow).collect()
 }
 
 /// The family of a version node and its number: `GLIBC_2.17` is `GLIBC_` and 2.17, `GLIBC_PRIVATE` stands alone.
@@ -86,21 +234,25 @@ fn parsed(name: &str) -> (String, Option<Version>) {
     }
 }
 
-/// One finding for each regression rule about `new`, beside `old`; `None`: there is no older version of it.
-pub fn regressions(old: Option<&Sighting>, new: &Sighting, policy: &Policy) -> Vec<Finding> {
+/// One finding for each regression rule about `new`, beside `old`.
+pub fn regressions(old: Before<'_>, new: &Sighting, policy: &Policy) -> Vec<Finding> {
     let judged = |rule: &Rule| {
         let judgement = match (old, rule.check) {
             _ if policy.rules_off.iter().any(|off| off == rule.id) => {
                 Judgement::not_applicable("the policy does not ask (`rules-off`)")
             }
-            (None, _) => Judgement::not_applicable("no older version of this file to compare with"),
+            (Before::None, _) => Judgement::not_applicable("no older version of this file to compare with"),
+            (Before::Several, _) => Judgement::cannot_tell(
+                "several older files have this name, in other folders",
+                "one older version of this file: name the two folders that lie side by side",
+            ),
             // What was not read of either cannot be missed.
-            (Some(old), _) if !old.whole || !new.whole => Judgement::cannot_tell(
+            (Before::One(old), _) if !old.whole || !new.whole => Judgement::cannot_tell(
                 "one of the two could not be read whole, see SW-READABLE",
                 "two files that can be read",
             ),
-            (Some(old), Check::Against(check)) => check(old, new, policy),
-            (Some(_), _) => Judgement::not_applicable("not about two versions"),
+            (Before::One(old), Check::Against(check)) => check(old, new, policy),
+            (Before::One(_), _) => Judgement::not_applicable("not about two versions"),
         };
         rule.found(judgement)
     };
@@ -175,7 +327,8 @@ const RULES: &[Rule] = &[
 ];
 
 fn hardening(old: &Sighting, new: &Sighting, _: &Policy) -> Judgement {
-    let lost: Vec<_> = old.mitigations.difference(&new.mitigations).collect();
+    // What is not asked of such a file is not lost.
+    let lost: Vec<_> = old.mitigations.intersection(&new.refused).collect();
     let expected = "every mitigation rule that held for the older version";
     if lost.is_empty() {
         return Judgement::pass(format!("{} mitigation rules hold", new.mitigations.len()), expected);
@@ -201,8 +354,9 @@ fn nothing_added(old: &BTreeSet<String>, new: &BTreeSet<String>, what: &str) -> 
 }
 
 fn exports(old: &Sighting, new: &Sighting, _: &Policy) -> Judgement {
-    let removed: Vec<_> = old.exports.difference(&new.exports).collect();
-    let expected = format!("all of the older version's {} exports", old.exports.len());
+    let removed: Vec<_> =
+        old.exports.promised.iter().filter(|request| !new.exports.answers(request)).collect();
+    let expected = format!("all of the older version's {} exports", old.exports.promised.len());
     if removed.is_empty() {
         return Judgement::pass("none removed", expected);
     }
@@ -243,8 +397,8 @@ fn interpreter(old: &Sighting, new: &Sighting, _: &Policy) -> Judgement {
 
 #[cfg(test)]
 mod tests {
-    use artifact::{Outcome, Target};
-    use inspect::facts::{Elf, Facts, Pe};
+    use artifact::Target;
+    use inspect::facts::{Facts, GnuProperty, Language, LanguageMark};
 
     use super::*;
     use crate::testing::*;
@@ -262,7 +416,8 @@ mod tests {
         let (old, mut changed) = (facts(), facts());
         change(&mut changed);
         let policy = Policy::for_target(target);
-        let findings = regressions(Some(&sighting(&old, target)), &sighting(&changed, target), &policy);
+        let findings =
+            regressions(Before::One(&sighting(&old, target)), &sighting(&changed, target), &policy);
         assert_eq!(findings.len(), RULES.len());
         let refusing = findings.into_iter().filter(Finding::refuses);
         refusing.map(|finding| (finding.rule.into_owned(), finding.observed.into_owned())).collect()
@@ -302,10 +457,58 @@ mod tests {
         (policy.bind_now, policy.rules_off) = (false, vec!["SW-ELF-PIE".to_owned()]);
         let seen = |facts: &Facts| Sighting::of(&Subject::new("test", b"", facts), &policy);
         let (old, mut lazy) = (elf_facts(), elf_facts());
-        elf_of(&mut lazy).dynamic.clear();
-        let findings = regressions(Some(&seen(&old)), &seen(&lazy), &policy);
+        elf_of(&mut lazy).dynamic.iter_mut().take(2).for_each(|flags| flags.value = 0);
+        let findings = regressions(Before::One(&seen(&old)), &seen(&lazy), &policy);
         assert!(findings[0].outcome == Outcome::Fail, "{:?}", findings[0]);
         assert!(findings[0].observed.contains("SW-ELF-BIND-NOW, SW-ELF-PIE"), "{}", findings[0].observed);
+    }
+
+    #[test]
+    fn whatever_a_policy_may_ask_is_missed_and_what_is_not_asked_of_a_file_is_not() {
+        let marked = |protector: &[&str], features: &[&str]| {
+            let mut facts = elf_facts();
+            let marks = &mut elf_of(&mut facts).marks;
+            let language = LanguageMark { language: Language::CFamily, evidence: "told".to_owned() };
+            marks.languages = vec![language];
+            marks.stack_protector = protector.iter().map(|name| (*name).to_owned()).collect();
+            marks.properties = vec![GnuProperty {
+                kind: GnuProperty::FEATURE_1_AND,
+                value: Some(0),
+                size: 4,
+                name: "AArch64 feature".to_owned(),
+                meaning: features.iter().map(|name| (*name).to_owned()).collect(),
+            }];
+            facts
+        };
+        let seen = |facts: &Facts| sighting(facts, Target::Aarch64Linux);
+        let old = seen(&marked(&["__stack_chk_fail"], &["BTI", "PAC"]));
+        let hardening = |new: &Facts| {
+            let policy = Policy::for_target(Target::Aarch64Linux);
+            regressions(Before::One(&old), &seen(new), &policy).remove(0)
+        };
+        let lost = hardening(&marked(&[], &["PAC"]));
+        assert_eq!(lost.observed, "no more: SW-ELF-BRANCH-PROTECTION (BTI), SW-ELF-STACK-PROTECTOR");
+        let mut rust = marked(&[], &["BTI", "PAC"]);
+        elf_of(&mut rust).marks.languages[0].language = Language::Rust;
+        assert_eq!(hardening(&rust).outcome, Outcome::Pass, "what Rust has none of");
+    }
+
+    #[test]
+    fn a_request_is_answered_by_its_version_a_default_one_or_a_file_without_any() {
+        let exports = |promised: &[&str], found: &[&str], versioned| Exports {
+            promised: promised.iter().map(|name| (*name).to_owned()).collect(),
+            found: found.iter().map(|name| (*name).to_owned()).collect(),
+            versioned,
+        };
+        let new = exports(&["foo@V2", "old@V1"], &["foo"], true);
+        for (request, answered) in
+            [("foo@V2", true), ("foo", true), ("foo@V1", false), ("old@V1", true), ("old", false)]
+        {
+            assert_eq!(new.answers(request), answered, "{request}");
+        }
+        assert!(exports(&["foo"], &[], false).answers("foo@V1"));
+        assert!(!exports(&["foo"], &["#2"], false).answers("#1"));
+        assert!(exports(&["foo"], &["#2"], false).answers("#2"));
     }
 
     #[test]
@@ -318,7 +521,7 @@ mod tests {
         elf_of(&mut new).segments[4].flags |= 1;
         let (old, new) = (sighting(&old, Target::Aarch64Linux), sighting(&new, Target::Aarch64Linux));
         let outcomes = |off: &str| {
-            let findings = regressions(Some(&old), &new, &policy(off));
+            let findings = regressions(Before::One(&old), &new, &policy(off));
             findings.into_iter().map(|finding| finding.outcome).collect::<Vec<_>>()
         };
         let (off, other) = (outcomes("SW-REGRESSION-HARDENING"), outcomes("SW-REGRESSION-LIBRARIES"));
@@ -393,16 +596,18 @@ mod tests {
     fn nothing_older_is_not_applicable_and_a_damaged_one_cannot_be_told() {
         let target = Target::Aarch64Linux;
         let (policy, whole) = (Policy::for_target(target), sighting(&elf_facts(), target));
-        let outcomes = |old: Option<&Sighting>, outcome| {
+        let outcomes = |old: Before<'_>, outcome| {
             regressions(old, &whole, &policy).iter().all(|finding| finding.outcome == outcome)
         };
-        assert!(outcomes(None, Outcome::NotApplicable));
-        assert!(outcomes(Some(&Sighting { whole: false, ..whole.clone() }), Outcome::CannotTell));
+        assert!(outcomes(Before::None, Outcome::NotApplicable));
+        assert!(outcomes(Before::Several, Outcome::CannotTell));
+        let damaged = Sighting { whole: false, ..whole.clone() };
+        assert!(outcomes(Before::One(&damaged), Outcome::CannotTell));
     }
 
     #[test]
     fn every_mitigation_is_a_rule() {
-        for id in MITIGATIONS {
+        for id in MITIGATIONS.iter().chain(CONTROL_FLOW.iter().map(|(id, ..)| id)) {
             assert!(rules().iter().any(|rule| rule.id == *id), "{id}");
         }
     }

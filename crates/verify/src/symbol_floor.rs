@@ -1,9 +1,10 @@
 //! How new a library a file asks for by the versions of its symbols, and which symbols ask.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
-use inspect::facts::{Elf, ElfImport, NeededVersion};
+use inspect::facts::{Elf, ElfImport};
 
 use crate::rule::{Judgement, listed, listed_or_none};
 use crate::version::Version;
@@ -36,7 +37,7 @@ pub(crate) struct Demand<'a> {
     marked_weak: bool,
 }
 
-/// Every version needed whose name begins with `prefix`, from whatever library.
+/// Every version needed whose name begins with `prefix`, each once, from whatever library.
 pub(crate) fn demands<'a>(elf: &'a Elf, prefix: &str) -> Vec<Demand<'a>> {
     let needs = elf.versions_needed.iter().flat_map(|need| &need.versions);
     let of_family: Vec<_> = needs.filter(|need| need.name.starts_with(prefix)).collect();
@@ -50,11 +51,21 @@ pub(crate) fn demands<'a>(elf: &'a Elf, prefix: &str) -> Vec<Demand<'a>> {
             bound.entry(version).or_default().extend(imports);
         }
     }
-    let demand = |need: &'a NeededVersion| {
-        let symbols = bound.get(need.name.as_str()).cloned().unwrap_or_default();
-        Demand { version: &need.name, symbols, marked_weak: need.flags & WEAK != 0 }
-    };
-    of_family.into_iter().map(demand).collect()
+    // Several libraries may have versions of one name: symbols say which of the names they mean, and no more.
+    let mut demands: Vec<Demand> = Vec::new();
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    for need in of_family {
+        let marked_weak = need.flags & WEAK != 0;
+        match known.entry(&need.name) {
+            Entry::Occupied(entry) => demands[*entry.get()].marked_weak &= marked_weak,
+            Entry::Vacant(entry) => {
+                entry.insert(demands.len());
+                let symbols = bound.remove(need.name.as_str()).unwrap_or_default();
+                demands.push(Demand { version: &need.name, symbols, marked_weak });
+            }
+        }
+    }
+    demands
 }
 
 impl Demand<'_> {

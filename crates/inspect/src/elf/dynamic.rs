@@ -203,6 +203,7 @@ fn read_needed_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables<'_>
             survey.anomaly(PART, format!("an entry at {offset:#x} is outside the file"));
             return;
         };
+        is_first_format(image, offset, PART, survey);
         let Some(library) = tables.text(image, survey, PART, file) else { return };
         let shared = Arc::from(library.as_str());
         let mut need = VersionNeed { library, versions: Vec::new() };
@@ -222,6 +223,7 @@ fn read_needed_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables<'_>
                 return;
             };
             let Some(name) = tables.text(image, survey, PART, name) else { return };
+            is_hash_of(hash, &name, PART, survey);
             let version = Version { name: name.as_str().into(), library: Some(Arc::clone(&shared)) };
             tables.versions.insert(index & 0x7fff, version);
             need.versions.push(NeededVersion { name, flags, index, hash });
@@ -243,6 +245,31 @@ fn read_needed_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables<'_>
         }
     }
     counted(elf, constants::DT_VERNEEDNUM, files, PART, survey);
+}
+
+/// Loaders stop at a table of versions in another format than the first (glibc, elf/dl-version.c).
+fn is_first_format(image: Image<'_>, offset: u64, part: &str, survey: &mut Survey) {
+    let format = image.bytes.u16(offset).unwrap_or(0);
+    if format != 1 {
+        survey.anomaly(part, format!("the entry at {offset:#x} has format {format}, not 1"));
+    }
+}
+
+/// Loaders look for the hash before they compare names, so a version whose name alone was edited is not found.
+fn is_hash_of(stored: u32, name: &str, part: &str, survey: &mut Survey) {
+    let hash = elf_hash(name.as_bytes());
+    if stored != hash {
+        survey.anomaly(part, format!("{name} has the hash {stored:#x} of another name, not {hash:#x}"));
+    }
+}
+
+/// The hash of `DT_HASH` and of versions' names (gABI, Hash Table).
+fn elf_hash(name: &[u8]) -> u32 {
+    name.iter().fold(0, |hash: u32, byte| {
+        let hash = (hash << 4).wrapping_add(u32::from(*byte));
+        let high = hash & 0xf000_0000;
+        (hash ^ high >> 24) & !high
+    })
 }
 
 /// Whether the dynamic entry `tag` says how many there are, which loaders do not ask.
@@ -268,15 +295,21 @@ fn read_defined_versions(image: Image<'_>, elf: &mut Elf, tables: &mut Tables<'_
         if !survey.admit(PART) {
             return;
         }
-        let (Some(flags), Some(index), Some(first), Some(next)) =
-            (bytes.u16(offset + 2), bytes.u16(offset + 4), bytes.u32(offset + 12), bytes.u32(offset + 16))
-        else {
+        let (Some(flags), Some(index), Some(hash), Some(first), Some(next)) = (
+            bytes.u16(offset + 2),
+            bytes.u16(offset + 4),
+            bytes.u32(offset + 8),
+            bytes.u32(offset + 12),
+            bytes.u32(offset + 16),
+        ) else {
             survey.anomaly(PART, format!("an entry at {offset:#x} is outside the file"));
             return;
         };
+        is_first_format(image, offset, PART, survey);
         // The first auxiliary entry is the version's own name; further ones name what it builds upon.
         let name = bytes.u32(offset + u64::from(first));
         let Some(name) = name.and_then(|name| tables.text(image, survey, PART, name)) else { return };
+        is_hash_of(hash, &name, PART, survey);
         tables.versions.insert(index & 0x7fff, Version { name: name.as_str().into(), library: None });
         elf.versions_defined.push(VersionDefinition { name, flags, index });
         offset += u64::from(next);

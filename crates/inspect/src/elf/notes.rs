@@ -9,6 +9,7 @@ use crate::bytes::Survey;
 use crate::facts::{Elf, ElfSegment, Note};
 use crate::limits;
 
+const PART: &str = "notes";
 const GNU_BUILD_ID: u32 = 3;
 const GNU_PROPERTY: u32 = 5;
 
@@ -21,17 +22,30 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) -> Rang
         let sections = elf.sections.iter().filter(|section| section.kind == constants::SHT_NOTE);
         places.extend(sections.map(|section| (section.offset, section.size, section.alignment)));
     }
+    // How many notes a loader sees, which goes by the segment alone.
+    let mut seen = usize::MAX;
     for (offset, size, alignment) in places {
-        read_notes(image, elf, survey, offset, size, if alignment == 8 { 8 } else { 4 });
+        let Some(broken) = walk(image, elf, survey, offset, size, alignment) else { continue };
+        // mold before 2.0 puts notes of both alignments into one segment; their sections tell them apart.
+        let rest = sections_of(elf, broken.behind, offset.saturating_add(size));
+        match rest.filter(|_| alignment == 8) {
+            None => broken.tell(survey),
+            Some(rest) => {
+                seen = seen.min(elf.notes.len());
+                for (offset, size, alignment) in rest {
+                    read_notes(image, elf, survey, offset, size, alignment);
+                }
+            }
+        }
     }
     // The kernel reads this segment for AArch64 and RISC-V, and no note segment needs to cover it.
     let has_properties = elf.notes.iter().any(|note| note.owner == "GNU" && note.kind == GNU_PROPERTY);
     if let (false, Some((offset, size, alignment))) = (has_properties, marks::property_segment(elf)) {
-        read_notes(image, elf, survey, offset, size, if alignment == 8 { 8 } else { 4 });
+        read_notes(image, elf, survey, offset, size, alignment);
     }
-    let loaded = 0..elf.notes.len();
+    let loaded = 0..elf.notes.len().min(seen);
     for (offset, size, alignment) in unloaded(elf) {
-        read_notes(image, elf, survey, offset, size, if alignment == 8 { 8 } else { 4 });
+        read_notes(image, elf, survey, offset, size, alignment);
     }
     let build_id = elf.notes.iter().find(|note| note.owner == "GNU" && note.kind == GNU_BUILD_ID);
     elf.build_id = build_id.map(|note| note.description.clone());
@@ -78,37 +92,81 @@ fn unloaded(elf: &Elf) -> Vec<(u64, u64, u64)> {
     places.filter(|(offset, size, _)| !is_covered(*offset, *size)).collect()
 }
 
+/// The note sections between these places in the file, in order; `None` where they leave something out.
+fn sections_of(elf: &Elf, start: u64, end: u64) -> Option<Vec<(u64, u64, u64)>> {
+    let sections = elf.sections.iter().filter(|section| section.kind == constants::SHT_NOTE);
+    let places = sections.map(|section| (section.offset, section.size, section.alignment));
+    let mut places: Vec<_> = places.filter(|(offset, ..)| (start..end).contains(offset)).collect();
+    places.sort_unstable();
+    let mut behind = start;
+    for (offset, size, _) in &places {
+        // Notes of 8 bytes' alignment have a gap before them.
+        if !offset.checked_sub(behind).is_some_and(|gap| gap < 8) {
+            return None;
+        }
+        behind = offset.checked_add(*size)?;
+    }
+    (behind == end).then_some(places)
+}
+
+/// A note that ends outside of where notes are, and where the last one before it ends.
+struct Broken {
+    note: u64,
+    behind: u64,
+}
+
+impl Broken {
+    fn tell(self, survey: &mut Survey) {
+        survey.anomaly(PART, format!("the note at {:#x} ends outside its segment", self.note));
+    }
+}
+
 fn read_notes(image: Image<'_>, elf: &mut Elf, survey: &mut Survey, start: u64, size: u64, alignment: u64) {
-    const PART: &str = "notes";
+    if let Some(broken) = walk(image, elf, survey, start, size, alignment) {
+        broken.tell(survey);
+    }
+}
+
+/// Reads notes up to the first that cannot be one.
+fn walk(
+    image: Image<'_>,
+    elf: &mut Elf,
+    survey: &mut Survey,
+    start: u64,
+    size: u64,
+    alignment: u64,
+) -> Option<Broken> {
+    let alignment = if alignment == 8 { 8 } else { 4 };
     let bytes = image.bytes;
     let end = start.saturating_add(size).min(bytes.len());
-    let mut offset = start;
+    let (mut offset, mut behind) = (start, start);
     while offset.saturating_add(12) <= end {
         if !survey.admit(PART) {
-            return;
+            return None;
         }
         let (Some(name_size), Some(size), Some(kind)) =
             (bytes.u32(offset), bytes.u32(offset + 4), bytes.u32(offset + 8))
         else {
-            return;
+            return None;
         };
         let name = bytes.slice(offset + 12, u64::from(name_size));
         let description = offset + (12 + u64::from(name_size)).next_multiple_of(alignment);
         let kept = u64::from(size).min(limits::NOTE as u64);
         let inside = description + u64::from(size) <= end;
         let (Some(name), Some(kept), true) = (name, bytes.slice(description, kept), inside) else {
-            survey.anomaly(PART, format!("the note at {offset:#x} ends outside its segment"));
-            return;
+            return Some(Broken { note: offset, behind });
         };
         if !survey.keep_note(PART, kept.len()) {
-            return;
+            return None;
         }
         // Go counts the padding in: `Go\0\0`, 4 bytes.
         let owner = name.split(|byte| *byte == 0).next().unwrap_or(name);
         let owner = String::from_utf8_lossy(&owner[..owner.len().min(256)]).into_owned();
         elf.notes.push(Note { owner, kind, description: kept.to_owned() });
+        behind = description + u64::from(size);
         offset = description + u64::from(size).next_multiple_of(alignment);
     }
+    None
 }
 
 fn read_links(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) {
@@ -172,6 +230,23 @@ mod tests {
             bytes.extend([2, 0, offset, 36, 0, 4, 0].iter().flat_map(|word: &u64| word.to_le_bytes()));
         }
         bytes
+    }
+
+    #[test]
+    fn notes_of_two_alignments_in_one_segment_are_told_apart_by_their_sections() {
+        // The second begins where the first ends, which is no multiple of 8.
+        let mut bytes = file(constants::PT_NOTE);
+        for (at, value) in [(64 + 32, 72), (64 + 40, 72), (64 + 48, 8), (SECTIONS as usize + 48, 8)] {
+            bytes[at..at + 8].copy_from_slice(&u64::to_le_bytes(value));
+        }
+        assert_eq!(owners(&bytes), ["Go", "GNU"]);
+        // Where sections leave something out, nobody knows what is there.
+        bytes[SECTIONS as usize + 128 + 24] += 4;
+        let facts = crate::inspect(&bytes).unwrap();
+        assert!(
+            facts.anomalies.iter().any(|anomaly| anomaly.detail.contains("the note at 0xa0 ends outside")),
+            "{facts:?}"
+        );
     }
 
     fn owners(bytes: &[u8]) -> Vec<String> {

@@ -39,7 +39,7 @@ fn check(elf: &Elf, _: &Subject, policy: &Policy) -> Judgement {
 }
 
 /// Libraries that are loaded as well, and by which tag: auditors, a list with colons, and what a filter stands before.
-fn loaded_otherwise(elf: &Elf) -> impl Iterator<Item = (&str, Option<&'static str>)> {
+pub(crate) fn loaded_otherwise(elf: &Elf) -> impl Iterator<Item = (&str, Option<&'static str>)> {
     elf.dynamic.iter().flat_map(|entry| {
         let tag = TAGS.iter().find(|(tag, _)| *tag == entry.tag).map(|(_, name)| *name);
         let text = tag.and(entry.text.as_deref()).unwrap_or_default();

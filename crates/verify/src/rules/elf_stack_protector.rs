@@ -27,7 +27,7 @@ fn check(elf: &Elf, subject: &Subject, policy: &Policy) -> Judgement {
     }
     let expected = "`__stack_chk_fail` or `__stack_chk_guard` is used";
     let found = &elf.marks.stack_protector;
-    if !found.is_empty() {
+    if !found.is_empty() && !elf.imports.is_empty() {
         return Judgement::pass(listed(found), expected);
     }
     // The C library offers it to others whether or not it was compiled with it, and calls its own without an import.
@@ -39,7 +39,11 @@ fn check(elf: &Elf, subject: &Subject, policy: &Policy) -> Judgement {
     if let Some(reason) = no_c_of_its_own(elf, subject) {
         return Judgement::not_applicable(reason);
     }
-    // A static program has no import that could show it, only its own symbol table.
+    // A static program has no import that could show it, only its own symbol table, in which the C library's objects are.
+    if let [name, ..] = found.as_slice() {
+        let what = format!("static: the C library brings `{name}` along, whoever calls it");
+        return Judgement::cannot_tell(what, expected);
+    }
     match (elf.imports.is_empty(), elf.symbol_count) {
         (true, 0) => {
             Judgement::cannot_tell("static and stripped: no symbol is left that could show it", expected)
@@ -136,6 +140,16 @@ mod tests {
             elf.symbol_count = 7;
         });
         assert_ends(&symbols, Outcome::Fail, "none of 7 symbols");
+        // glibc's own objects, which were compiled with it, are in every static program.
+        let brought = |language| {
+            with(&[language], |elf| {
+                elf.imports.clear();
+                elf.symbol_count = 7;
+                elf.marks.stack_protector = vec!["__stack_chk_fail".to_owned()];
+            })
+        };
+        assert_ends(&brought(Language::CFamily), Outcome::CannotTell, "brings `__stack_chk_fail` along");
+        assert_ends(&brought(Language::Rust), Outcome::NotApplicable, "Rust");
     }
 
     #[test]

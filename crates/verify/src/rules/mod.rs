@@ -73,6 +73,8 @@ mod wx_sections;
 
 use crate::Rule;
 
+pub(crate) use elf_needed::loaded_otherwise;
+
 /// In the order of a report: can it be read, is it for this system, does it start there, is it hardened, is it clean.
 pub(crate) const ALL: &[Rule] = &[
     readable::RULE,

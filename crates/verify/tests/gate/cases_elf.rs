@@ -5,7 +5,7 @@ use std::path::Path;
 
 use artifact::{Outcome, Target};
 use inspect::facts::{Binary, Elf, ElfShape, GnuProperty};
-use seaworthy_verify::{ControlFlow, KindPolicy, Policy, Subject, verify};
+use seaworthy_verify::{Before, ControlFlow, KindPolicy, Policy, Sighting, Subject, regressions, verify};
 use tempfile::TempDir;
 use xshell::{Shell, cmd};
 
@@ -104,8 +104,55 @@ fn case_3_a_static_pie_is_a_program_stripped_or_not() {
         assert_answer(made, &policy, "SW-ELF-INTERPRETER", Outcome::Pass, "no interpreter");
         assert_answer(made, &policy, "SW-ELF-SELF-RELOCATION", Outcome::Pass, "");
     }
-    assert_answer(&whole, &policy, "SW-ELF-STACK-PROTECTOR", Outcome::Pass, "__stack_chk_fail");
+    // glibc's objects, which have one, are among the symbols with it and without.
+    let without = workshop.make(BUFFER, "gcc -static-pie -fPIE -fno-stack-protector", GCC);
+    for made in [&whole, &without] {
+        assert_answer(made, &policy, "SW-ELF-STACK-PROTECTOR", Outcome::CannotTell, "the C library brings");
+    }
     assert_answer(&stripped, &policy, "SW-ELF-STACK-PROTECTOR", Outcome::CannotTell, "static and stripped");
+}
+
+/// A library beside its older version: what was bound to a symbol's version needs that version.
+#[test]
+fn a_symbol_that_changed_its_version_is_gone() {
+    let workshop = Workshop::open();
+    let make = |script: &str| {
+        workshop.shell.write_file("ship.map", script).expect("a file can be written");
+        workshop.make(
+            LIBRARY,
+            "gcc -shared -fPIC -Wl,-soname,libship.so.1 -Wl,--version-script,ship.map",
+            GCC,
+        )
+    };
+    let [first, both, second, none] = [
+        "SHIP_1 { global: answer; local: *; };",
+        "SHIP_1 { global: answer; local: *; }; SHIP_2 { } SHIP_1;",
+        "SHIP_1 { local: *; }; SHIP_2 { global: answer; } SHIP_1;",
+        "{ global: answer; local: *; };",
+    ]
+    .map(make);
+    let policy = Policy { kind: KindPolicy::Library, ..Policy::for_target(Target::X86_64Linux) };
+    let judged = |old: &[u8], new: &[u8]| {
+        let [old_facts, new_facts] =
+            [old, new].map(|bytes| inspect::inspect(bytes).expect("gcc makes ELF files"));
+        let old = Sighting::of(&Subject::new("old", old, &old_facts), &policy);
+        let new = Sighting::of(&Subject::new("new", new, &new_facts), &policy);
+        let findings = regressions(Before::One(&old), &new, &policy);
+        let exports = findings.into_iter().find(|finding| finding.rule == "SW-REGRESSION-EXPORTS");
+        exports.expect("it is one of them")
+    };
+    for (old, new, observed) in [
+        (&first, &both, "none removed"),
+        (&first, &second, "removed: answer@SHIP_1"),
+        (&none, &second, "none removed"),
+        (&first, &none, "none removed"),
+        (&second, &first, "removed: answer@SHIP_2"),
+    ] {
+        assert_eq!(judged(old, new).observed, observed);
+    }
+    // The symbol that stands for the version itself is no export.
+    let policy = Policy { exported_symbols: Some(vec!["answer".to_owned()]), ..policy.clone() };
+    assert_answer(&second, &policy, "SW-ELF-EXPORTS", Outcome::Pass, "");
 }
 
 /// Case 3 as glibc's other start files would have it: every header of a static PIE, and a crash at start.

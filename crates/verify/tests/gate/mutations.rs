@@ -59,10 +59,10 @@ const MUTATIONS: &[Mutation] = &[
         overwrite(bytes, "/lib/ld-linux-aarch64.so.1", "/opt/ld-linux-aarch64.so.1");
     }),
     mutation("SW-ELF-GLIBC-FLOOR", Fixture::Glibc, "a version that is still to come", |bytes| {
-        overwrite(bytes, "GLIBC_2.34", "GLIBC_2.99");
+        rename_version(bytes, "GLIBC_2.34", "GLIBC_2.99");
     }),
     mutation("SW-ELF-LIBGCC-FLOOR", Fixture::Glibc, "a newer unwinder", |bytes| {
-        overwrite(bytes, "GCC_3.3", "GCC_9.3");
+        rename_version(bytes, "GCC_3.3", "GCC_9.3");
     }),
     mutation("SW-ELF-NEEDED", Fixture::Glibc, "another library", |bytes| {
         overwrite(bytes, "libgcc_s.so.1", "libgcc_z.so.1");
@@ -73,7 +73,7 @@ const MUTATIONS: &[Mutation] = &[
     }),
     mutation("SW-ELF-ABI-FLAGS", Fixture::Glibc, "a flag", |bytes| put(bytes, E_FLAGS, 4, 1)),
     mutation("SW-ELF-CXX-FLOOR", Fixture::Glibc, "a version of libstdc++", |bytes| {
-        overwrite(bytes, "GLIBC_2.17", "CXXABI_9.9");
+        rename_version(bytes, "GLIBC_2.17", "CXXABI_9.9");
     }),
     mutation("SW-ELF-KERNEL-MINIMUM", Fixture::Glibc, "Linux 9", |bytes| {
         // Note header and name, system, then the kernel's major version.

@@ -195,6 +195,19 @@ pub(crate) fn overwrite_bytes(bytes: &mut [u8], old: &[u8], new: &[u8]) {
     bytes[places[0]..][..new.len()].copy_from_slice(new);
 }
 
+/// The same for the name of a version, and its hash (gABI, Hash Table), by which a loader finds it.
+pub(crate) fn rename_version(bytes: &mut [u8], old: &str, new: &str) {
+    let hash = |name: &str| {
+        let step = |hash: u32, byte: u8| {
+            let hash = (hash << 4).wrapping_add(u32::from(byte));
+            (hash ^ (hash & 0xf000_0000) >> 24) & 0x0fff_ffff
+        };
+        name.bytes().fold(0, step).to_le_bytes()
+    };
+    overwrite_bytes(bytes, &hash(old), &hash(new));
+    overwrite(bytes, old, new);
+}
+
 // ---- ELF, 64-bit little endian -----------------------------------------------------------------------------------
 
 pub(crate) const EI_OSABI: usize = 7;
