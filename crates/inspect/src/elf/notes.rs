@@ -101,7 +101,7 @@ fn sections_of(elf: &Elf, start: u64, end: u64) -> Option<Vec<(u64, u64, u64)>> 
     let mut behind = start;
     for (offset, size, _) in &places {
         // Notes of 8 bytes' alignment have a gap before them.
-        if !offset.checked_sub(behind).is_some_and(|gap| gap < 8) {
+        if offset.checked_sub(behind).is_none_or(|gap| gap >= 8) {
             return None;
         }
         behind = offset.checked_add(*size)?;

@@ -14,13 +14,29 @@ pub(crate) const RULE: Rule = Rule {
     fix: "build against an older glibc (builder docker or zig), avoid the named symbols, or raise `glibc-floor`",
     references: &[
         "LSB Core, Symbol Versioning: .gnu.version_r",
-        "glibc, elf/dl-version.c: _dl_check_map_versions",
+        "glibc, elf/dl-version.c: _dl_check_map_versions (and DT_RELR)",
     ],
     check: Check::Elf(check),
 };
 
+const DT_RELR: i64 = 36;
+
 fn check(elf: &Elf, _: &Subject, policy: &Policy) -> Judgement {
     let needs_libc = elf.needed.iter().any(|library| library == "libc.so.6");
+    let asks = |version: &str| {
+        elf.versions_needed.iter().any(|need| need.versions.iter().any(|asked| asked.name == version))
+    };
+    if policy.glibc_floor.is_some()
+        && needs_libc
+        && elf.dynamic.iter().any(|entry| entry.tag == DT_RELR)
+        && !asks("GLIBC_ABI_DT_RELR")
+    {
+        let what = "DT_RELR without the version GLIBC_ABI_DT_RELR: glibc before 2.36 passes over such relocations, later ones refuse the file";
+        return Judgement::fail(
+            what,
+            "a loader that relocates it: GNU ld 2.38 or LLD 15, or no `-z pack-relative-relocs`",
+        );
+    }
     if policy.glibc_floor.is_some() && needs_libc && demands(elf, GLIBC.prefix).is_empty() {
         return Judgement::cannot_tell("needs libc.so.6 without naming any version", "a version of glibc");
     }
@@ -43,6 +59,7 @@ fn without_number(name: &str) -> Option<Meaning> {
 #[cfg(test)]
 mod tests {
     use artifact::Outcome;
+    use inspect::facts::DynamicEntry;
 
     use super::*;
     use crate::testing::*;
@@ -59,6 +76,25 @@ mod tests {
         assert_ends(&with_version("GLIBC_2.4"), Outcome::Pass, "GLIBC_2.4");
         assert_ends(&with_version("GLIBC_2.31"), Outcome::Pass, "GLIBC_2.31");
         assert_ends(&with_version("GLIBC_2.34"), Outcome::Fail, "GLIBC_2.34 (write)");
+    }
+
+    #[test]
+    fn packed_relocations_need_the_version_that_announces_them() {
+        let packed = |announced: &str, library: &str| {
+            judge_elf(&RULE, |elf, policy| {
+                policy.glibc_floor = Some("2.36".to_owned());
+                elf.needed = vec![library.to_owned()];
+                elf.versions_needed[1].versions[0].name = announced.to_owned();
+                elf.dynamic.push(DynamicEntry { tag: DT_RELR, value: 0x1000, text: None });
+            })
+        };
+        assert_ends(
+            &packed("GLIBC_2.17", "libc.so.6"),
+            Outcome::Fail,
+            "without the version GLIBC_ABI_DT_RELR",
+        );
+        assert_ends(&packed("GLIBC_ABI_DT_RELR", "libc.so.6"), Outcome::Pass, "");
+        assert_ends(&packed("GLIBC_2.17", "libship.so"), Outcome::Pass, "");
     }
 
     #[test]

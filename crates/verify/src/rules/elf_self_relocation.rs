@@ -1,13 +1,15 @@
 //! SW-ELF-SELF-RELOCATION: a static PIE brings the start code that moves it.
 
 use artifact::Linkage;
-use inspect::facts::Elf;
+use inspect::facts::{DynamicEntry, Elf};
 
 use crate::rule::{Check, Judgement, Rule};
 use crate::start_code::{self, StartCode};
 use crate::{Policy, Subject};
 
 const ET_DYN: u16 = 3;
+/// `DT_ANDROID_RELR`, `DT_ANDROID_REL`, `DT_ANDROID_RELA` (bionic, libc/kernel and linker/linker.cpp).
+const ANDROIDS: [i64; 3] = [0x6fff_e000, 0x6000_000f, 0x6000_0011];
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-ELF-SELF-RELOCATION",
@@ -18,11 +20,17 @@ pub(crate) const RULE: Rule = Rule {
         "glibc, elf/dl-reloc-static-pie.c: _dl_relocate_static_pie",
         "musl, ldso/dlstart.c and crt/rcrt1.c",
         "ELF gABI, Relocation",
+        "Android, bionic/linker/linker.cpp: DT_ANDROID_REL",
     ],
     check: Check::Elf(check),
 };
 
 fn check(elf: &Elf, subject: &Subject, policy: &Policy) -> Judgement {
+    let androids = |entry: &&DynamicEntry| ANDROIDS.contains(&entry.tag);
+    if let Some(DynamicEntry { tag, .. }) = elf.dynamic.iter().find(androids) {
+        let what = format!("relocations packed as Android's linker alone reads them (dynamic tag {tag:#x})");
+        return Judgement::fail(what, EXPECTED);
+    }
     if policy.linkage != Linkage::StaticPie {
         return Judgement::not_applicable("the loader relocates it");
     }
@@ -37,6 +45,14 @@ fn check(elf: &Elf, subject: &Subject, policy: &Policy) -> Judgement {
     }
     let entry = elf.entry;
     match start_code::follow(elf, subject.bytes) {
+        // musl's start code has the compare for years, and knows packed ones since 1.2.4.
+        StartCode::Relocates(_) if elf.relocations.packed_bytes > 0 => {
+            let what = "packed relocations (DT_RELR), which start code before musl 1.2.4 and glibc 2.36 does not know";
+            Judgement::cannot_tell(
+                what,
+                "relocations that any start code processes: link without `-z pack-relative-relocs`",
+            )
+        }
         StartCode::Relocates(address) => {
             let observed =
                 format!("the instruction at {address:#x} compares with the relative relocation type");
@@ -90,6 +106,26 @@ mod tests {
             Outcome::Fail,
             "4 relocations, and none of the 2",
         );
+    }
+
+    #[test]
+    fn packed_relocations_are_not_for_every_start_code() {
+        let compare: Vec<_> =
+            [0xf110_0c9f_u32, 0xd65f_03c0].iter().flat_map(|word| word.to_le_bytes()).collect();
+        let mut facts = static_facts();
+        elf_of(&mut facts).relocations.packed_bytes = 16;
+        let bytes = [vec![0; 0x1000], compare].concat();
+        let judged = judge(&RULE, &facts, &bytes, &Policy::for_target(Target::Aarch64LinuxMusl));
+        assert_ends(&judged, Outcome::CannotTell, "packed relocations");
+        for tag in ANDROIDS {
+            let entry = DynamicEntry { tag, value: 0x1000, text: None };
+            assert_ends(
+                &judge_elf(&RULE, |elf, _| elf.dynamic.push(entry.clone())),
+                Outcome::Fail,
+                "Android",
+            );
+            assert_ends(&judge_static(&RULE, |elf, _| elf.dynamic.push(entry)), Outcome::Fail, "Android");
+        }
     }
 
     #[test]
