@@ -87,7 +87,11 @@ pub(crate) mod elf {
 
 /// PE: PE/COFF specification.
 pub(crate) mod pe {
+    pub(crate) const IMAGE_FILE_EXECUTABLE_IMAGE: u16 = 2;
     pub(crate) const IMAGE_FILE_DLL: u16 = 0x2000;
+    pub(crate) const IMAGE_FILE_MACHINE_I386: u16 = 0x14c;
+    pub(crate) const IMAGE_FILE_MACHINE_AMD64: u16 = 0x8664;
+    pub(crate) const IMAGE_FILE_MACHINE_ARM64: u16 = 0xaa64;
     pub(crate) const IMAGE_SCN_MEM_EXECUTE: u32 = 0x2000_0000;
     pub(crate) const IMAGE_SUBSYSTEM_WINDOWS_GUI: u16 = 2;
     pub(crate) const IMAGE_SUBSYSTEM_WINDOWS_CUI: u16 = 3;

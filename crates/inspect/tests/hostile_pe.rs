@@ -8,6 +8,8 @@ use inspect::facts::{Binary, Pe, PeFunction, ResourceName};
 /// Where the only section is loaded, and where it is in the file.
 const ADDRESS: u32 = 0x1000;
 const IMAGE_BASE: u64 = 0x1_4000_0000;
+/// Fields of the headers that [`file`] writes, as places in the file.
+const SIZE_OF_IMAGE: usize = 0x80 + 24 + 56;
 
 /// A PE32+ file of one section with `content`, whose data directories are `(index, address in the section, size)`.
 fn file(content: &[u8], directories: &[(usize, u32, u32)]) -> Vec<u8> {
@@ -26,12 +28,13 @@ fn file_of_sections(content: &[u8], directories: &[(usize, u32, u32)], sections:
     put(0x86, &sections.to_le_bytes());
     put(0x80 + 20, &240_u16.to_le_bytes());
     // A library: nothing starts here.
-    put(CHARACTERISTICS, &0x2000_u16.to_le_bytes());
+    put(CHARACTERISTICS, &0x2002_u16.to_le_bytes());
     let optional = 0x80 + 24;
     put(optional, &0x20b_u16.to_le_bytes());
     put(optional + 24, &IMAGE_BASE.to_le_bytes());
     put(optional + 32, &0x1000_u32.to_le_bytes());
     put(optional + 36, &0x200_u32.to_le_bytes());
+    put(SIZE_OF_IMAGE, &0x1000_0000_u32.to_le_bytes());
     put(optional + 60, &(headers as u32).to_le_bytes());
     put(optional + 108, &16_u32.to_le_bytes());
     for (index, address, size) in directories {
@@ -122,6 +125,91 @@ fn with(mut bytes: Vec<u8>, changes: &[(usize, u32)]) -> Vec<u8> {
         bytes[*at..at + 4].copy_from_slice(&value.to_le_bytes());
     }
     bytes
+}
+
+#[test]
+fn headers_that_windows_refuses() {
+    let bytes = file(&[0; 64], &[]);
+    assert_eq!(inspect(&bytes).anomalies, []);
+    let optional = 0x80 + 24;
+    let section = optional + 240;
+    for (at, value, words) in [
+        (CHARACTERISTICS, 0x2000_u32, "EXECUTABLE_IMAGE is clear"),
+        (optional + 24, 0x4000_8000, "is no multiple of 0x10000"),
+        (section + 12, 0x1800, "section .data at 0x1800 is not aligned to 0x1000"),
+        (SIZE_OF_IMAGE, 0x103f, "sections end at 0x1040, the image at 0x103f"),
+    ] {
+        let mut changed = bytes.clone();
+        let size = if at == CHARACTERISTICS { 2 } else { 4 };
+        changed[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
+        assert_says(&inspect(&changed), words);
+    }
+}
+
+#[test]
+fn relocations_that_no_loader_applies() {
+    let block = |page: u32, entry: u16| {
+        let mut content = page.to_le_bytes().to_vec();
+        content.extend(12_u32.to_le_bytes());
+        content.extend(entry.to_le_bytes());
+        content.extend([0; 2]);
+        content
+    };
+    let read = |page, entry, machine: u16| {
+        let mut bytes = file(&block(page, entry), &[(5, 0, 12)]);
+        bytes[0x84..0x86].copy_from_slice(&machine.to_le_bytes());
+        inspect(&bytes)
+    };
+    for (page, entry, machine) in [(0x1000, 0xa008, 0x8664), (0x1000, 0x3008, 0x14c), (0x1000, 0x5008, 0x1c4)]
+    {
+        assert_eq!(read(page, entry, machine).anomalies, [], "{entry:#x}");
+    }
+    assert_says(&read(0x1000, 0x5008, 0x8664), "0x1008 has type 5, which no loader of this machine applies");
+    assert_says(&read(0x7fff_0000, 0xa008, 0x8664), "0x7fff0008 is relocated, behind the image's end");
+}
+
+#[test]
+fn bytes_of_a_section_that_no_page_holds_are_not_what_is_loaded() {
+    // A directory of exports behind the page that the section's size in memory reaches.
+    let mut bytes = file(&[0; 0x2000], &[(5, 0x1800, 12)]);
+    assert_eq!(inspect(&bytes).anomalies, []);
+    bytes[0x80 + 24 + 240 + 8..][..4].copy_from_slice(&0x1000_u32.to_le_bytes());
+    assert_says(&inspect(&bytes), "address 0x2800 is in no section");
+}
+
+#[test]
+fn names_of_c_have_an_underscore_in_front_on_32_bit_x86() {
+    let symbols = |machine: u16, name: &[u8]| {
+        let mut bytes = file(&[0; 64], &[]);
+        let table = bytes.len() as u32;
+        let mut symbol = vec![0; 18];
+        symbol[4] = 4;
+        bytes.extend(symbol);
+        bytes.extend((4 + name.len() as u32).to_le_bytes());
+        bytes.extend(name);
+        bytes[0x84..0x86].copy_from_slice(&machine.to_le_bytes());
+        bytes[0x80 + 12..][..4].copy_from_slice(&table.to_le_bytes());
+        bytes[0x80 + 16] = 1;
+        pe(&inspect(&bytes)).protector_symbols.clone()
+    };
+    assert_eq!(symbols(0x8664, b"__stack_chk_fail\0"), ["__stack_chk_fail"]);
+    assert_eq!(symbols(0x14c, b"___stack_chk_fail\0"), ["__stack_chk_fail"]);
+    assert!(symbols(0x8664, b"___stack_chk_fail\0").is_empty());
+    assert!(symbols(0x14c, b"__stack_chk_fail\0").is_empty());
+}
+
+#[test]
+fn a_string_table_holds_no_more_than_names() {
+    let mut bytes = file(&[0; 64], &[]);
+    let strings = bytes.len();
+    let name = b".debug_info\0";
+    let size = 4 + name.len() as u32 + 1000;
+    bytes.extend([&size.to_le_bytes()[..], name, &[7; 1000]].concat());
+    bytes[0x80 + 12..][..4].copy_from_slice(&(strings as u32).to_le_bytes());
+    bytes[0x80 + 24 + 240..][..8].copy_from_slice(b"/4\0\0\0\0\0\0");
+    let facts = inspect(&bytes);
+    assert_eq!(pe(&facts).sections[0].name, ".debug_info");
+    assert_eq!((pe(&facts).overlay_offset, pe(&facts).overlay_size), (strings as u64 + 16, 1000));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! `rules/`, each with its lasting ID; policies are data, with a commented default in `default-policy.toml`.
 
 mod authenticode;
+mod code_table;
 
 mod error;
 

@@ -39,13 +39,32 @@ pub(crate) fn packer(pe: &Pe) -> Option<(&PeSection, &'static str)> {
     named.or_else(|| Some((pe.sections.iter().find(empty)?, "an unknown packer")))
 }
 
+/// Why the loader of Windows' programs never sees the file: it is EFI's, or the kernel's.
+pub(crate) fn not_a_program_of_windows(pe: &Pe) -> Option<&'static str> {
+    const NATIVE: u16 = 1;
+    const EFI: std::ops::RangeInclusive<u16> = 10..=13;
+    const DLL: u16 = 0x2000;
+    let is_native_program =
+        || pe.imports.iter().any(|import| import.library.eq_ignore_ascii_case("ntdll.dll"));
+    if EFI.contains(&pe.subsystem) {
+        return Some("an EFI program, which Windows does not load");
+    }
+    (pe.subsystem == NATIVE && pe.characteristics & DLL == 0 && !is_native_program())
+        .then_some("a driver, which the kernel loads where it has room and maps by its sections")
+}
+
+/// Whether all code is .NET's intermediate language.
+pub(crate) fn is_intermediate_language(pe: &Pe) -> bool {
+    const INTERMEDIATE_LANGUAGE_ONLY: u32 = 1;
+    pe.clr.is_some_and(|clr| clr.flags & INTERMEDIATE_LANGUAGE_ONLY != 0)
+}
+
 /// Why questions about the code's mitigations have no answer here.
 pub(crate) fn no_code_of_its_own(pe: &Pe) -> Option<String> {
-    const INTERMEDIATE_LANGUAGE_ONLY: u32 = 1;
     if pe.entry == 0 && !pe.sections.iter().any(|section| section.characteristics & EXECUTE != 0) {
         return Some("no code: resources only, or exports that are other libraries'".to_owned());
     }
-    if pe.clr.is_some_and(|clr| clr.flags & INTERMEDIATE_LANGUAGE_ONLY != 0) {
+    if is_intermediate_language(pe) {
         return Some(".NET code, which is compiled where it runs".to_owned());
     }
     let (_, packer) = packer(pe)?;
@@ -56,6 +75,22 @@ pub(crate) fn no_code_of_its_own(pe: &Pe) -> Option<String> {
 mod tests {
     use super::*;
     use crate::testing::*;
+
+    #[test]
+    fn what_another_loader_loads_is_not_held_to_the_one_of_windows() {
+        let kind = |change: &dyn Fn(&mut Pe)| {
+            let mut facts = pe_facts();
+            change(pe_of(&mut facts));
+            not_a_program_of_windows(pe_of(&mut facts)).unwrap_or_default()
+        };
+        assert_eq!(kind(&|_| ()), "");
+        for (subsystem, said) in [(9, ""), (10, "EFI"), (13, "EFI"), (14, "")] {
+            assert_eq!(!kind(&|pe| pe.subsystem = subsystem).is_empty(), said == "EFI", "{subsystem}");
+        }
+        assert!(kind(&|pe| pe.subsystem = 1).contains("a driver"));
+        assert_eq!(kind(&|pe| (pe.subsystem, pe.characteristics) = (1, 0x2022)), "", "a library");
+        assert_eq!(kind(&|pe| (pe.subsystem, pe.imports[0].library) = (1, "NTDLL.dll".to_owned())), "");
+    }
 
     fn said(change: impl FnOnce(&mut Pe)) -> String {
         let mut facts = pe_facts();

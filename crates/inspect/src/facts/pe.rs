@@ -116,16 +116,12 @@ impl Pe {
 
     /// The section that an address relative to the image base is in.
     pub fn section_at(&self, address: u32) -> Option<&PeSection> {
-        let inside = |section: &PeSection| {
-            let size = section.virtual_size.max(section.raw_size);
-            address.checked_sub(section.virtual_address).is_some_and(|inside| inside < size)
-        };
         // A loader takes sections in ascending order only; a list of thousands is not walked for each address.
         if self.sections.len() > 96 {
             let behind = self.sections.partition_point(|section| section.virtual_address <= address);
-            return self.sections.get(behind.checked_sub(1)?).filter(|section| inside(section));
+            return self.sections.get(behind.checked_sub(1)?).filter(|section| section.holds(address));
         }
-        self.sections.iter().find(|section| inside(section))
+        self.sections.iter().find(|section| section.holds(address))
     }
 
     /// The file offset of an address relative to the image base; `None` where no byte of the file is loaded there.
@@ -174,6 +170,14 @@ pub struct PeSection {
 }
 
 impl PeSection {
+    /// Whether an address relative to the image base is in it. Windows maps whole pages; bytes of the file beyond the last one
+    /// that its size in memory reaches are not loaded.
+    pub fn holds(&self, address: u32) -> bool {
+        let pages = u64::from(self.virtual_size).next_multiple_of(4096);
+        let size = if self.virtual_size == 0 { u64::from(self.raw_size) } else { pages };
+        address.checked_sub(self.virtual_address).is_some_and(|inside| u64::from(inside) < size)
+    }
+
     /// Where Windows reads its bytes from: it takes whole sectors of 512 bytes.
     pub fn file_start(&self, pe: &Pe) -> u64 {
         let sectors = pe.file_alignment >= 0x200;

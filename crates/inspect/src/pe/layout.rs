@@ -1,18 +1,44 @@
 //! Whether the parts of the file fit together, and what is left over.
 
-use super::{CERTIFICATES, Image, directory, string_table};
+use std::ops::RangeInclusive;
+
+use super::{CERTIFICATES, COFF_HEADER, Image, SECTION_HEADER, directory, string_table};
 use crate::bytes::Survey;
+use crate::constants::pe as constants;
 use crate::facts::Pe;
 
 /// What Authenticode's entries of the certificate table are called.
 const WIN_CERT_TYPE_PKCS_SIGNED_DATA: u16 = 2;
 
-/// Notes sections that overlap, in memory or in the file: two tools then see two programs.
+/// `IMAGE_SUBSYSTEM_EFI_APPLICATION` to `…_EFI_ROM`: firmware has a loader of its own.
+const EFI: RangeInclusive<u16> = 10..=13;
+/// What an image base is a multiple of.
+const IMAGE_BASE: u64 = 64 << 10;
+
+/// Notes headers that Windows refuses, and sections that overlap, in memory or in the file: two tools then see two programs.
 pub(super) fn note_contradictions(pe: &Pe, survey: &mut Survey) {
     const PART: &str = "section table";
+    let is_for_windows = !EFI.contains(&pe.subsystem);
+    // Windows refuses each of these (ntoskrnl, MiVerifyImageHeader and MiCreateImageFileMap).
+    if is_for_windows && pe.characteristics & constants::IMAGE_FILE_EXECUTABLE_IMAGE == 0 {
+        survey.anomaly("PE header", "EXECUTABLE_IMAGE is clear: nothing loads it");
+    }
+    if is_for_windows && pe.image_base % IMAGE_BASE != 0 {
+        survey.anomaly(
+            "PE header",
+            format!("the image base {:#x} is no multiple of {IMAGE_BASE:#x}", pe.image_base),
+        );
+    }
     let mut end = 0;
     for section in &pe.sections {
         let start = u64::from(section.virtual_address);
+        if is_for_windows && pe.section_alignment > 0 && start % u64::from(pe.section_alignment) != 0 {
+            let what = format!(
+                "section {} at {start:#x} is not aligned to {:#x}",
+                section.name, pe.section_alignment
+            );
+            survey.anomaly(PART, what);
+        }
         if start < end {
             let what =
                 format!("section {} at {start:#x} begins before {end:#x}, where another ends", section.name);
@@ -22,7 +48,12 @@ pub(super) fn note_contradictions(pe: &Pe, survey: &mut Survey) {
         let size = if section.virtual_size == 0 { section.raw_size } else { section.virtual_size };
         end = end.max(start + u64::from(size));
     }
-    let mut ranges: Vec<_> = pe.sections.iter().filter(|section| section.raw_size > 0).collect();
+    if end > u64::from(pe.size_of_image) {
+        let what = format!("sections end at {end:#x}, the image at {:#x}", pe.size_of_image);
+        survey.anomaly(PART, what);
+    }
+    let mut ranges: Vec<_> =
+        pe.sections.iter().filter(|section| section.raw_size > 0 && section.raw_offset > 0).collect();
     ranges.sort_by_key(|section| section.raw_offset);
     for pair in ranges.windows(2) {
         let end = u64::from(pair[0].raw_offset) + u64::from(pair[0].raw_size);
@@ -33,6 +64,18 @@ pub(super) fn note_contradictions(pe: &Pe, survey: &mut Survey) {
             );
         }
     }
+}
+
+/// How many bytes of the string table the names of sections reach; the first four are its length.
+fn names_end(image: Image<'_>, pe: &Pe) -> u64 {
+    let coff = u64::from(pe.header_offset) + 4;
+    let table = coff + COFF_HEADER + u64::from(image.bytes.u16(coff + 16).unwrap_or(0));
+    let ends = pe.sections.iter().zip(0..).filter_map(|(section, index)| {
+        let name = image.bytes.slice(table + index * SECTION_HEADER, 8)?;
+        let digits = str::from_utf8(name).ok()?.trim_end_matches('\0').strip_prefix('/')?;
+        Some(digits.parse::<u64>().ok()? + section.name.len() as u64 + 1)
+    });
+    ends.max().unwrap_or(4)
 }
 
 /// Offset and size of what no header, section, symbol or certificate accounts for at the file's end.
@@ -49,7 +92,10 @@ pub(super) fn overlay(image: Image<'_>, pe: &Pe, survey: &mut Survey) -> (u64, u
     let is_used = pe.symbol_count > 0 || pe.sections.iter().any(|section| section.name.chars().count() > 8);
     if let Some(strings) = string_table(pe).filter(|_| is_used) {
         // The string table starts with its own length; a file may also end right after its symbols.
-        let symbols_end = strings + u64::from(image.bytes.u32(strings).unwrap_or(0));
+        let said = u64::from(image.bytes.u32(strings).unwrap_or(0));
+        // Without symbols nobody names more of it than sections do.
+        let used = if pe.symbol_count > 0 { said } else { said.min(names_end(image, pe)) };
+        let symbols_end = strings + used;
         if symbols_end > length {
             let what = format!("symbols and strings end at {symbols_end:#x}, the file at {length:#x}");
             survey.anomaly("COFF symbols", what);

@@ -2,6 +2,7 @@
 
 use super::{Image, RELOCATIONS, directory, locate};
 use crate::bytes::Survey;
+use crate::constants::pe as constants;
 use crate::facts::{BaseRelocations, Pe};
 use crate::limits;
 
@@ -15,6 +16,7 @@ pub(super) fn count(image: Image<'_>, pe: &Pe, survey: &mut Survey) -> BaseReloc
         return counted;
     };
     let end = offset + u64::from(place.size);
+    let mut wrong = None;
     while offset + 8 <= end {
         let Some(size) = image.bytes.u32(offset + 4) else {
             survey.anomaly(PART, format!("the block at {offset:#x} is outside the file"));
@@ -30,7 +32,20 @@ pub(super) fn count(image: Image<'_>, pe: &Pe, survey: &mut Survey) -> BaseReloc
         };
         counted.blocks += 1;
         // The upper four bits are the type; type 0 (ABSOLUTE) only pads.
-        let real = entries.chunks_exact(2).filter(|entry| entry[1] >> 4 != 0).count();
+        let page = image.bytes.u32(offset).unwrap_or(0);
+        let mut real = 0;
+        for entry in entries.chunks_exact(2).filter(|entry| entry[1] >> 4 != 0) {
+            real += 1;
+            let (kind, inside) = (entry[1] >> 4, u16::from_le_bytes([entry[0], entry[1]]) & 0xfff);
+            let address = u64::from(page) + u64::from(inside);
+            if address >= u64::from(pe.size_of_image) {
+                wrong.get_or_insert(format!("{address:#x} is relocated, behind the image's end"));
+            } else if !applied(pe.machine, kind) {
+                wrong.get_or_insert(format!(
+                    "{address:#x} has type {kind}, which no loader of this machine applies"
+                ));
+            }
+        }
         counted.entries = counted.entries.saturating_add(real as u32);
         if counted.entries as usize > limits::BASE_RELOCATIONS {
             survey.anomaly(PART, format!("more than {}: not read further", limits::BASE_RELOCATIONS));
@@ -38,5 +53,19 @@ pub(super) fn count(image: Image<'_>, pe: &Pe, survey: &mut Survey) -> BaseReloc
         }
         offset += u64::from(size);
     }
+    if let Some(wrong) = wrong {
+        survey.anomaly(PART, wrong);
+    }
     counted
+}
+
+/// Whether Windows applies relocations of this type (PE/COFF specification, Base Relocation Types); all where that is not known.
+fn applied(machine: u16, kind: u8) -> bool {
+    const HIGH_LOW_AND_64: [u8; 4] = [1, 2, 3, 10];
+    match machine {
+        constants::IMAGE_FILE_MACHINE_I386
+        | constants::IMAGE_FILE_MACHINE_AMD64
+        | constants::IMAGE_FILE_MACHINE_ARM64 => HIGH_LOW_AND_64.contains(&kind),
+        _ => true,
+    }
 }

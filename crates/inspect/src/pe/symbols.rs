@@ -1,6 +1,7 @@
 //! COFF symbols, asked for the stack protector's only: the table of a program is a linker's leftover.
 
 use super::{Image, SYMBOL, string_table};
+use crate::constants::pe as constants;
 use crate::facts::Pe;
 
 /// What GCC's and Clang's `-fstack-protector` calls and reads. `__security_cookie` is not among them: mingw's start
@@ -17,7 +18,11 @@ pub(super) fn of_the_protector(image: Image<'_>, pe: &Pe) -> Vec<String> {
         // Names of more than eight bytes: four zeros, then an offset into the string table.
         if symbol[..4] == [0; 4] {
             let name = u32::from_le_bytes([symbol[4], symbol[5], symbol[6], symbol[7]]);
-            let name = strings + u64::from(name);
+            let mut name = strings + u64::from(name);
+            // C's names have an underscore in front there.
+            if pe.machine == constants::IMAGE_FILE_MACHINE_I386 && image.bytes.u8(name) == Some(b'_') {
+                name += 1;
+            }
             let is = |text: &&&[u8]| {
                 let length = text.len() as u64;
                 image.bytes.slice(name, length) == Some(**text) && image.bytes.u8(name + length) == Some(0)

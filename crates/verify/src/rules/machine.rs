@@ -11,7 +11,11 @@ pub(crate) const RULE: Rule = Rule {
     summary: "built for the target's processor",
     why: "A program for another processor does not start, or starts only where an emulator hides the mistake.",
     fix: "check the target triple the file was built with, and that no helper of the build machine was bundled",
-    references: &["ELF gABI, ELF Header: e_machine", "PE/COFF specification, Machine Types"],
+    references: &[
+        "ELF gABI, ELF Header: e_machine",
+        "PE/COFF specification, Machine Types",
+        "Windows on Arm, Understanding Arm64EC ABI and assembly code",
+    ],
     check: Check::Either(check),
 };
 
@@ -21,6 +25,16 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
         Binary::Pe(pe) => pe.machine,
     };
     let wanted = number(policy.format, policy.machine);
+    // Its header says x86-64, so that x86-64 programs load it; its code is AArch64's.
+    if let Binary::Pe(pe) = &subject.facts.binary
+        && pe.machine == wanted
+        && wanted == number(BinaryFormat::Pe, Machine::X86_64)
+        && pe.load_config.is_some_and(|config| config.hybrid_metadata != 0)
+    {
+        let what =
+            "ARM64EC: code of AArch64 behind a header of x86-64 (CHPE metadata in the load configuration)";
+        return Judgement::fail(what, named(policy.format, wanted));
+    }
     Judgement::require(machine == wanted, named(policy.format, machine), named(policy.format, wanted))
 }
 
@@ -49,9 +63,24 @@ fn named(format: BinaryFormat, machine: u16) -> String {
 #[cfg(test)]
 mod tests {
     use artifact::Outcome;
+    use inspect::facts::LoadConfig;
 
     use super::*;
     use crate::testing::*;
+
+    #[test]
+    fn code_of_another_processor_behind_the_right_header_fails() {
+        let hybrid = |machine| {
+            judge_pe(&RULE, |pe, _| {
+                pe.machine = machine;
+                pe.load_config = Some(LoadConfig { hybrid_metadata: 0x1_4000_2000, ..LoadConfig::default() });
+            })
+        };
+        assert_ends(&hybrid(0x8664), Outcome::Fail, "ARM64EC");
+        assert_ends(&hybrid(0x14c), Outcome::Fail, "x86 (");
+        let none = judge_pe(&RULE, |pe, _| pe.load_config = Some(LoadConfig::default()));
+        assert_ends(&none, Outcome::Pass, "x86-64");
+    }
 
     #[test]
     fn another_processor_fails() {

@@ -2,6 +2,7 @@
 
 use inspect::facts::Pe;
 
+use crate::pe_kind::not_a_program_of_windows;
 use crate::rule::{Check, Judgement, Rule};
 use crate::{Policy, Subject};
 
@@ -23,6 +24,9 @@ const PAGE: u32 = 4096;
 const OFFSET: u64 = 24 + 32;
 
 fn check(pe: &Pe, subject: &Subject, _: &Policy) -> Judgement {
+    if let Some(reason) = not_a_program_of_windows(pe) {
+        return Judgement::not_applicable(reason);
+    }
     let aligned = pe.section_alignment >= PAGE;
     let judgement = Judgement::require(aligned, format!("{:#x}", pe.section_alignment), "0x1000 or more");
     judgement.at(subject.bytes, u64::from(pe.header_offset) + OFFSET, 4)
@@ -40,5 +44,15 @@ mod tests {
         assert_ends(&judge_pe(&RULE, |_, _| ()), Outcome::Pass, "0x1000");
         assert_ends(&judge_pe(&RULE, |pe, _| pe.section_alignment = 0x200), Outcome::Fail, "0x200");
         assert_ends(&judge_pe(&RULE, |pe, _| pe.section_alignment = 0xfff), Outcome::Fail, "0xfff");
+    }
+
+    #[test]
+    fn firmware_has_a_loader_of_its_own() {
+        let program = judge_pe(&RULE, |pe, _| {
+            (pe.subsystem, pe.dll_characteristics) = (10, 0);
+            pe.section_alignment = 0x200;
+            pe.sections.iter_mut().for_each(|section| section.characteristics |= 0x2000_0000);
+        });
+        assert_ends(&program, Outcome::NotApplicable, "an EFI program");
     }
 }

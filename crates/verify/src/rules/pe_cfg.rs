@@ -1,8 +1,9 @@
 //! SW-PE-CFG: the guard that the flag promises is there.
 
-use inspect::facts::{LoadConfig, Pe, PeSection};
+use inspect::facts::{LoadConfig, Pe};
 
-use crate::pe_kind::{EXECUTE, no_code_of_its_own};
+use crate::code_table::{addresses, are_code};
+use crate::pe_kind::no_code_of_its_own;
 use crate::rule::{Check, Judgement, Rule};
 use crate::{Policy, Requirement, Subject};
 
@@ -85,7 +86,7 @@ fn missing(pe: &Pe, bytes: &[u8]) -> Vec<&'static str> {
     missing
 }
 
-/// The addresses in the function table, relative to the image base; `None` where its section does not hold it.
+/// The addresses in the function table; `None` where its section does not hold it.
 fn functions<'a>(
     pe: &Pe,
     bytes: &'a [u8],
@@ -93,35 +94,7 @@ fn functions<'a>(
 ) -> Option<impl Iterator<Item = u32> + use<'a>> {
     // Four bytes an entry, and as many more as the flags' upper four bits say.
     let entry = 4 + u64::from(config.guard_flags >> 28);
-    let size = config.guard_function_count.checked_mul(entry).filter(|size| *size > 0)?;
-    let address = pe.relative(config.guard_functions)?;
-    let section = pe.section_at(address)?;
-    let left = u64::from(section.raw_size).checked_sub(u64::from(address - section.virtual_address))?;
-    let start = usize::try_from(pe.file_offset(address)?).ok()?;
-    let table = bytes.get(start..start.checked_add(usize::try_from(size).ok()?)?).filter(|_| size <= left)?;
-    Some(
-        table
-            .chunks_exact(entry as usize)
-            .map(|entry| u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]])),
-    )
-}
-
-/// Whether they ascend, as Windows requires, and each is in a section of code.
-fn are_code(pe: &Pe, functions: impl Iterator<Item = u32>) -> bool {
-    let mut last = None;
-    let mut section: Option<&PeSection> = None;
-    for function in functions {
-        let holds = |section: &&PeSection| {
-            let size = section.virtual_size.max(section.raw_size);
-            function.checked_sub(section.virtual_address).is_some_and(|inside| inside < size)
-        };
-        section = section.filter(holds).or_else(|| pe.section_at(function));
-        let is_code = section.is_some_and(|section| section.characteristics & EXECUTE != 0);
-        if !is_code || last.replace(function).is_some_and(|last| last >= function) {
-            return false;
-        }
-    }
-    true
+    addresses(pe, bytes, config.guard_functions, config.guard_function_count, entry)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use inspect::facts::Pe;
 
 use crate::pe_kind::EXECUTE;
+use crate::pe_kind::{is_intermediate_language, not_a_program_of_windows};
 use crate::rule::{Check, Judgement, Rule};
 use crate::{Policy, Subject};
 
@@ -27,6 +28,12 @@ const DIRECTORIES: [(usize, &str); 3] = [(1, "imports"), (12, "import addresses"
 const TABLES: [&str; 2] = ["import addresses", "delay import addresses"];
 
 fn check(pe: &Pe, _: &Subject, _: &Policy) -> Judgement {
+    if let Some(reason) = not_a_program_of_windows(pe) {
+        return Judgement::not_applicable(reason);
+    }
+    if is_intermediate_language(pe) {
+        return Judgement::not_applicable(".NET code, whose one import is of no use to anybody");
+    }
     let directories =
         DIRECTORIES.into_iter().filter_map(|(index, name)| Some((name, pe.directory(index)?.address)));
     // The directory of addresses may be elsewhere, or missing: the loader goes by each library's own table.
@@ -46,7 +53,7 @@ fn check(pe: &Pe, _: &Subject, _: &Policy) -> Judgement {
 #[cfg(test)]
 mod tests {
     use artifact::Outcome;
-    use inspect::facts::DataDirectory;
+    use inspect::facts::{ClrHeader, DataDirectory};
 
     use super::*;
     use crate::testing::*;
@@ -70,5 +77,27 @@ mod tests {
             assert_ends(&table, Outcome::Fail, &told);
             assert_eq!(table.observed, told, "once for all libraries");
         }
+    }
+
+    #[test]
+    fn the_one_import_of_dot_net_may_be_in_its_text() {
+        let judged = |flags| {
+            judge_pe(&RULE, |pe, _| {
+                pe.clr = Some(ClrHeader { runtime_version: (2, 5), flags });
+                pe.sections.iter_mut().for_each(|section| section.characteristics |= EXECUTE);
+            })
+        };
+        assert_ends(&judged(1), Outcome::NotApplicable, ".NET");
+        assert_ends(&judged(0), Outcome::Fail, "import addresses in");
+    }
+
+    #[test]
+    fn firmware_has_a_loader_of_its_own() {
+        let program = judge_pe(&RULE, |pe, _| {
+            (pe.subsystem, pe.dll_characteristics) = (10, 0);
+            pe.section_alignment = 0x200;
+            pe.sections.iter_mut().for_each(|section| section.characteristics |= 0x2000_0000);
+        });
+        assert_ends(&program, Outcome::NotApplicable, "an EFI program");
     }
 }

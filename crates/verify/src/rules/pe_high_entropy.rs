@@ -2,6 +2,7 @@
 
 use inspect::facts::Pe;
 
+use crate::pe_kind::not_a_program_of_windows;
 use crate::rule::{Check, Judgement, Rule};
 use crate::{Policy, Subject};
 
@@ -29,6 +30,9 @@ fn check(pe: &Pe, _: &Subject, _: &Policy) -> Judgement {
     if pe.magic != PE32_PLUS {
         return Judgement::not_applicable("a 32-bit program, see SW-CLASS");
     }
+    if let Some(reason) = not_a_program_of_windows(pe) {
+        return Judgement::not_applicable(reason);
+    }
     // The second flag is what lets addresses above 2 GiB be used at all.
     let set = pe.dll_characteristics & HIGH_ENTROPY_VA != 0 && pe.characteristics & LARGE_ADDRESS_AWARE != 0;
     let observed = format!(
@@ -51,5 +55,15 @@ mod tests {
         assert_ends(&judge_pe(&RULE, |pe, _| pe.dll_characteristics = 0x140), Outcome::Fail, "0x140");
         assert_ends(&judge_pe(&RULE, |pe, _| pe.characteristics = 0x20e), Outcome::Fail, "0x20e");
         assert_ends(&judge_pe(&RULE, |pe, _| pe.magic = 0x10b), Outcome::NotApplicable, "32-bit");
+    }
+
+    #[test]
+    fn firmware_has_a_loader_of_its_own() {
+        let program = judge_pe(&RULE, |pe, _| {
+            (pe.subsystem, pe.dll_characteristics) = (10, 0);
+            pe.section_alignment = 0x200;
+            pe.sections.iter_mut().for_each(|section| section.characteristics |= 0x2000_0000);
+        });
+        assert_ends(&program, Outcome::NotApplicable, "an EFI program");
     }
 }

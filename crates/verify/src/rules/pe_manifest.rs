@@ -20,15 +20,19 @@ fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
     }
     let asked: Vec<_> = policy.manifest.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let expected = format!("a manifest with {}", listed(&asked));
-    let Some(manifest) = pe.resources.as_ref().and_then(|resources| resources.manifests.first()) else {
+    let manifests = pe.resources.as_ref().map(|resources| resources.manifests.as_slice()).unwrap_or_default();
+    if manifests.is_empty() {
         return Judgement::fail("no manifest", expected);
-    };
+    }
     let mut wrong = Vec::new();
     for (name, value) in &policy.manifest {
-        let said = manifest.settings.iter().filter(|setting| setting.name == *name);
-        let said: Vec<_> = said.map(|setting| setting.value.as_str()).collect();
-        if !said.iter().any(|said| said.eq_ignore_ascii_case(value)) {
-            wrong.push(format!("{name} {}", listed_or_none(&said)));
+        // Which of several is taken depends on the system's language, so each must say it, and none anything else.
+        for manifest in manifests {
+            let said = manifest.settings.iter().filter(|setting| setting.name == *name);
+            let said: Vec<_> = said.map(|setting| setting.value.as_str()).collect();
+            if said.is_empty() || !said.iter().all(|said| said.eq_ignore_ascii_case(value)) {
+                wrong.push(format!("{name} {}", listed_or_none(&said)));
+            }
         }
     }
     Judgement::none_wrong(&wrong, listed(&asked), expected)
@@ -53,6 +57,37 @@ mod tests {
             pe.resources = Some(Resources { manifests, ..Resources::default() });
             policy.manifest.insert("requestedExecutionLevel".to_owned(), "asInvoker".to_owned());
         })
+    }
+
+    #[test]
+    fn all_that_a_system_may_read_must_say_it() {
+        let level = |value: &str| ManifestSetting {
+            name: "requestedExecutionLevel".to_owned(),
+            value: value.to_owned(),
+        };
+        let judged = |manifests: &[&[&str]]| {
+            let manifest = |values: &&[&str]| Manifest {
+                text: String::new(),
+                settings: values.iter().map(|value| level(value)).collect(),
+            };
+            judge_pe(&RULE, |pe, policy| {
+                let manifests = manifests.iter().map(manifest).collect();
+                pe.resources = Some(Resources { manifests, ..Resources::default() });
+                policy.manifest.insert("requestedExecutionLevel".to_owned(), "asInvoker".to_owned());
+            })
+        };
+        assert_ends(&judged(&[&["asInvoker"], &["AsInvoker"]]), Outcome::Pass, "asInvoker");
+        assert_ends(
+            &judged(&[&["asInvoker"], &["requireAdministrator"]]),
+            Outcome::Fail,
+            "requireAdministrator",
+        );
+        assert_ends(
+            &judged(&[&["asInvoker", "requireAdministrator"]]),
+            Outcome::Fail,
+            "requireAdministrator",
+        );
+        assert_ends(&judged(&[&["asInvoker"], &[]]), Outcome::Fail, "none");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use inspect::facts::Pe;
 
+use crate::pe_kind::not_a_program_of_windows;
 use crate::rule::{Check, Judgement, Rule};
 use crate::{Policy, Subject};
 
@@ -22,6 +23,9 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(pe: &Pe, _: &Subject, _: &Policy) -> Judgement {
+    if let Some(reason) = not_a_program_of_windows(pe) {
+        return Judgement::not_applicable(reason);
+    }
     let observed = format!("DllCharacteristics {:#x}", pe.dll_characteristics);
     Judgement::require(pe.dll_characteristics & NX_COMPAT != 0, observed, "NX_COMPAT (0x100) set")
 }
@@ -37,5 +41,15 @@ mod tests {
     fn a_cleared_flag_fails() {
         assert_ends(&judge_pe(&RULE, |_, _| ()), Outcome::Pass, "0x160");
         assert_ends(&judge_pe(&RULE, |pe, _| pe.dll_characteristics = 0x60), Outcome::Fail, "0x60");
+    }
+
+    #[test]
+    fn firmware_has_a_loader_of_its_own() {
+        let program = judge_pe(&RULE, |pe, _| {
+            (pe.subsystem, pe.dll_characteristics) = (10, 0);
+            pe.section_alignment = 0x200;
+            pe.sections.iter_mut().for_each(|section| section.characteristics |= 0x2000_0000);
+        });
+        assert_ends(&program, Outcome::NotApplicable, "an EFI program");
     }
 }

@@ -3,6 +3,7 @@
 use inspect::facts::Pe;
 
 use crate::pe_kind::EXECUTE;
+use crate::pe_kind::not_a_program_of_windows;
 use crate::rule::{Check, Judgement, Rule};
 use crate::{Policy, Subject};
 
@@ -29,6 +30,9 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(pe: &Pe, subject: &Subject, _: &Policy) -> Judgement {
+    if let Some(reason) = not_a_program_of_windows(pe) {
+        return Judgement::not_applicable(reason);
+    }
     let expected = "RELOCS_STRIPPED clear, and a base relocation for every absolute address";
     if !pe.sections.iter().any(|section| section.characteristics & EXECUTE != 0) {
         return Judgement::not_applicable("no code: resources only, or exports that are other libraries'");
@@ -125,5 +129,15 @@ mod tests {
         for change in [|pe: &mut Pe| pe.image_base = 0x40_0000, |pe: &mut Pe| pe.magic = 0x10b] {
             assert_ends(&with_number(0, 0, change), Outcome::Fail, "RELOCS_STRIPPED is clear: suspicious");
         }
+    }
+
+    #[test]
+    fn firmware_has_a_loader_of_its_own() {
+        let program = judge_pe(&RULE, |pe, _| {
+            (pe.subsystem, pe.dll_characteristics) = (10, 0);
+            pe.section_alignment = 0x200;
+            pe.sections.iter_mut().for_each(|section| section.characteristics |= 0x2000_0000);
+        });
+        assert_ends(&program, Outcome::NotApplicable, "an EFI program");
     }
 }

@@ -2,6 +2,7 @@
 
 use inspect::facts::Pe;
 
+use crate::code_table::{addresses, are_code};
 use crate::pe_kind::no_code_of_its_own;
 use crate::rule::{Check, Judgement, Rule};
 use crate::{Policy, Subject};
@@ -24,7 +25,7 @@ const I386: u16 = 0x14c;
 /// `IMAGE_DLLCHARACTERISTICS_NO_SEH`
 const NO_SEH: u16 = 0x400;
 
-fn check(pe: &Pe, _: &Subject, _: &Policy) -> Judgement {
+fn check(pe: &Pe, subject: &Subject, _: &Policy) -> Judgement {
     if pe.machine != I386 {
         return Judgement::not_applicable("not for 32-bit x86: handlers are in tables, not on the stack");
     }
@@ -36,15 +37,22 @@ fn check(pe: &Pe, _: &Subject, _: &Policy) -> Judgement {
         return Judgement::pass("no handlers: NO_SEH", expected);
     }
     let table = pe.load_config.filter(|config| config.se_handler_table != 0 && config.se_handler_count != 0);
-    match table {
-        Some(config) => Judgement::pass(format!("{} handlers listed", config.se_handler_count), expected),
-        None => Judgement::fail("handlers may be anywhere", expected),
+    let Some(config) = table else { return Judgement::fail("handlers may be anywhere", expected) };
+    let count = config.se_handler_count;
+    match addresses(pe, subject.bytes, config.se_handler_table, count, 4).map(|table| are_code(pe, table)) {
+        Some(true) => Judgement::pass(format!("{count} handlers listed"), expected),
+        // Windows searches it by halves.
+        Some(false) => Judgement::fail(
+            format!("what should be the table of {count} handlers is not one: addresses of code, ascending"),
+            expected,
+        ),
+        None => Judgement::fail(format!("a table of {count} handlers that is not in the file"), expected),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use artifact::Outcome;
+    use artifact::{Outcome, Target};
     use inspect::facts::LoadConfig;
 
     use super::*;
@@ -61,13 +69,27 @@ mod tests {
     fn a_list_or_the_word_that_there_are_none_passes() {
         assert_ends(&narrow(|_| ()), Outcome::Fail, "anywhere");
         assert_ends(&narrow(|pe| pe.dll_characteristics |= NO_SEH), Outcome::Pass, "NO_SEH");
-        let listed = |se_handler_table, se_handler_count| {
-            let config = LoadConfig { se_handler_table, se_handler_count, ..LoadConfig::default() };
-            narrow(|pe| pe.load_config = Some(config))
+        // `.data` is at 0x1400 in the file.
+        let with = |table: [u32; 3], se_handler_table, se_handler_count| {
+            let mut facts = pe_facts();
+            let pe = pe_of(&mut facts);
+            (pe.machine, pe.magic) = (I386, 0x10b);
+            let data = pe.sections.iter().find(|section| section.name == ".data").unwrap();
+            let se_handler_table = pe.image_base + u64::from(data.virtual_address) + se_handler_table;
+            pe.load_config = Some(LoadConfig { se_handler_table, se_handler_count, ..LoadConfig::default() });
+            let mut bytes = vec![0; 0x2600];
+            bytes[0x1410..0x141c].copy_from_slice(&table.map(u32::to_le_bytes).concat());
+            judge(&RULE, &facts, &bytes, &Policy::for_target(Target::X86_64Windows))
         };
-        assert_ends(&listed(0x40_2000, 5), Outcome::Pass, "5 handlers");
-        assert_ends(&listed(0x40_2000, 0), Outcome::Fail, "anywhere");
-        assert_ends(&listed(0, 5), Outcome::Fail, "anywhere");
+        let good = [0x1000, 0x1010, 0x11f0];
+        assert_ends(&with(good, 0x10, 3), Outcome::Pass, "3 handlers");
+        assert_ends(&with(good, 0x10, 0), Outcome::Fail, "anywhere");
+        assert_ends(&with([0x1010, 0x1000, 0x11f0], 0x10, 3), Outcome::Fail, "addresses of code, ascending");
+        assert_ends(&with([0x1000, 0x1010, 0x9000], 0x10, 3), Outcome::Fail, "addresses of code, ascending");
+        assert_ends(&with(good, 0x10, 1 << 30), Outcome::Fail, "is not in the file");
+        assert_ends(&with(good, 0x4141_4141, 3), Outcome::Fail, "is not in the file");
+        let nowhere = LoadConfig { se_handler_count: 5, ..LoadConfig::default() };
+        assert_ends(&narrow(|pe| pe.load_config = Some(nowhere)), Outcome::Fail, "anywhere");
         assert_ends(&judge_pe(&RULE, |_, _| ()), Outcome::NotApplicable, "32-bit x86");
     }
 }

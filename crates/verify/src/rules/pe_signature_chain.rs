@@ -140,6 +140,7 @@ mod tests {
             form: "RFC 3161".to_owned(),
             time: Some(time),
             about_this_signature: Some(true),
+            authority_stamps: Some(true),
             authority: None,
         });
     }

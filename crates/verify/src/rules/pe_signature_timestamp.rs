@@ -39,6 +39,10 @@ fn judge(timestamp: &Timestamp, signed: Option<bool>, policy: &Policy) -> Judgem
     let authority = timestamp.authority.as_deref().unwrap_or("an authority whose certificate is missing");
     match (timestamp.about_this_signature, signed, timestamp.time) {
         (Some(false), _, _) => Judgement::fail("the timestamp is of another signature", expected),
+        _ if timestamp.authority_stamps == Some(false) => {
+            let what = format!("the certificate of {authority} is none for time stamping (RFC 3161, 2.3)");
+            Judgement::fail(what, expected)
+        }
         (_, Some(false), _) => Judgement::fail(format!("not signed by the key of {authority}"), expected),
         (Some(true), Some(true), Some(time)) => {
             Judgement::pass(format!("{time} s since 1970, by {authority} ({})", timestamp.form), expected)
@@ -69,8 +73,24 @@ mod tests {
             time: Some(7),
             about_this_signature: about,
             authority: Some("CN=Clock".to_owned()),
+            authority_stamps: Some(true),
         };
         super::judge(&timestamp, signed, &policy)
+    }
+
+    #[test]
+    fn whose_certificate_is_for_something_else_is_no_authority() {
+        let timestamp = |authority_stamps| Timestamp {
+            form: "RFC 3161".to_owned(),
+            time: Some(7),
+            about_this_signature: Some(true),
+            authority: Some("CN=Clock".to_owned()),
+            authority_stamps,
+        };
+        let policy = Policy::for_target(Target::X86_64Windows);
+        let judged = |stamps| super::judge(&timestamp(stamps), Some(true), &policy);
+        assert_ends(&judged(Some(false)), Outcome::Fail, "CN=Clock is none for time stamping");
+        assert_ends(&judged(Some(true)), Outcome::Pass, "CN=Clock");
     }
 
     #[test]

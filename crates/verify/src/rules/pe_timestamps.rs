@@ -25,23 +25,25 @@ pub(crate) const RULE: Rule = Rule {
 fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
     let allowed = policy.timestamps.iter().map(u32::to_string).collect::<Vec<_>>();
     let expected = format!("one of {}, or a content hash marked by a Repro entry", allowed.join(", "));
-    if pe.debug.iter().any(|entry| entry.kind == REPRO) {
-        return Judgement::pass(
-            format!("content hash {:#x}, marked by a Repro entry", pe.timestamp),
-            expected,
-        );
-    }
-    // That of a directory may be 0, which says that there is none.
-    let exports = (pe.export_timestamp != 0).then(|| ("export directory".to_owned(), pe.export_timestamp));
+    // Who marks stamps as a hash writes the same into all of them; a tool that writes the clock later leaves the mark.
+    let hash = pe.debug.iter().find(|entry| entry.kind == REPRO).map(|entry| entry.timestamp);
+    // That of a directory may be 0, which says that there is none, and beside a hash all ones.
+    let none = [Some(0), hash.map(|_| u32::MAX)];
+    let exports = (!none.contains(&Some(pe.export_timestamp)))
+        .then(|| ("export directory".to_owned(), pe.export_timestamp));
     let stamps = [("TimeDateStamp".to_owned(), pe.timestamp)]
         .into_iter()
         .chain(exports)
         .chain(pe.debug.iter().map(|entry| (format!("debug entry of type {}", entry.kind), entry.timestamp)));
     let wrong: Vec<_> = stamps
-        .filter(|(_, stamp)| !policy.timestamps.contains(stamp))
+        .filter(|(_, stamp)| !policy.timestamps.contains(stamp) && hash != Some(*stamp))
         .map(|(place, stamp)| format!("{place} {stamp}"))
         .collect();
-    Judgement::none_wrong(&wrong, format!("TimeDateStamp {}", pe.timestamp), expected)
+    let right = match hash.filter(|hash| *hash == pe.timestamp) {
+        Some(hash) => format!("content hash {hash:#x}, marked by a Repro entry"),
+        None => format!("TimeDateStamp {}", pe.timestamp),
+    };
+    Judgement::none_wrong(&wrong, right, expected)
 }
 
 #[cfg(test)]
@@ -77,6 +79,24 @@ mod tests {
             pe.timestamp = 0x9abc_def0;
             pe.debug.push(entry(16, 0x9abc_def0));
         });
-        assert_ends(&hash, Outcome::Pass, "content hash");
+        assert_ends(&hash, Outcome::Pass, "content hash 0x9abcdef0");
+        // As GNU strip leaves it: the mark, and the clock.
+        let marked = |change: fn(&mut Pe)| {
+            judge_pe(&RULE, |pe, _| {
+                pe.timestamp = 0x9abc_def0;
+                pe.debug = vec![entry(16, 0x9abc_def0), entry(2, 0x9abc_def0)];
+                change(pe);
+            })
+        };
+        assert_ends(&marked(|pe| pe.export_timestamp = u32::MAX), Outcome::Pass, "content hash");
+        let stripped = marked(|pe| pe.timestamp = 1_700_000_000);
+        assert_ends(&stripped, Outcome::Fail, "TimeDateStamp 1700000000");
+        let debug = marked(|pe| pe.debug[1].timestamp = 1_700_000_000);
+        assert_ends(&debug, Outcome::Fail, "debug entry of type 2 1700000000");
+        let exports = marked(|pe| pe.export_timestamp = 1_700_000_000);
+        assert_ends(&exports, Outcome::Fail, "export directory 1700000000");
+        // Without a mark all ones are a stamp as any.
+        let ones = judge_pe(&RULE, |pe, _| pe.export_timestamp = u32::MAX);
+        assert_ends(&ones, Outcome::Fail, "export directory 4294967295");
     }
 }

@@ -93,4 +93,6 @@ pub struct Timestamp {
     pub about_this_signature: Option<bool>,
     /// Whom the authority's certificate names.
     pub authority: Option<String>,
+    /// Whether that certificate is one for time stamping, by its extended key usage (RFC 3161, 2.3); `None`: there is none.
+    pub authority_stamps: Option<bool>,
 }

@@ -20,6 +20,9 @@ const LONGEST: usize = 10;
 const CODE_SIGNING: [ObjectIdentifier; 2] =
     [ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3"), ObjectIdentifier::new_unwrap("2.5.29.37.0")];
 
+/// `id-kp-timeStamping`
+const TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
+
 /// Extensions that are looked at, and two that forbid nothing: other names, and policies, of which none is asked for.
 const EXTENSIONS: [ObjectIdentifier; 5] = [
     BasicConstraints::OID,
@@ -36,6 +39,8 @@ pub(super) struct Known {
     /// Its signed part, as it stands in the file.
     signed_part: Vec<u8>,
     pub(super) facts: X509Certificate,
+    /// Whether it is for time stamping.
+    pub(super) stamps: bool,
 }
 
 pub(super) fn read(items: &[Item<'_>]) -> Vec<Known> {
@@ -83,11 +88,14 @@ impl Known {
             authority: constraints.as_ref().is_some_and(|constraints| constraints.ca)
                 && key.is_none_or(|key| key.key_cert_sign()),
             path_length: constraints.and_then(|constraints| constraints.path_len_constraint),
-            signs_code: uses.is_none_or(|(_, uses)| uses.0.iter().any(|usage| CODE_SIGNING.contains(usage))),
+            signs_code: uses
+                .as_ref()
+                .is_none_or(|(_, uses)| uses.0.iter().any(|usage| CODE_SIGNING.contains(usage))),
             signs_data: key.is_none_or(|key| key.digital_signature() || key.non_repudiation()),
             unknown_extension: unknown.map(|extension| extension.extn_id.to_string()),
         };
-        Some(Known { certificate, signed_part, facts })
+        let stamps = uses.is_some_and(|(_, uses)| uses.0.contains(&TIME_STAMPING));
+        Some(Known { certificate, signed_part, facts, stamps })
     }
 
     fn issuer(&self) -> &x509_cert::name::Name {

@@ -23,6 +23,7 @@ pub(super) fn read(signer: &Signer<'_>, certificates: &[Known]) -> Option<Timest
         form: if countersignature.token.is_some() { "RFC 3161" } else { "PKCS #9" }.to_owned(),
         time: countersignature.time,
         about_this_signature: countersignature.about_this_signature,
+        authority_stamps: authority.as_ref().map(|authority| authority.stamps),
         authority: authority.map(|authority| authority.facts.subject),
     })
 }
