@@ -83,6 +83,16 @@ fn a_release_holds_waivers_against_the_commits_day_and_verify_against_today() {
 }
 
 #[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let checkout = Checkout::of_head("full");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = checkout.command(&["verify", "--preset", "distro", "/bin/true"]);
+    let run = command.stdout(full).output().unwrap();
+    assert_eq!(run.status.code(), Some(9), "{}", String::from_utf8_lossy(&run.stderr));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("cannot write the result: No space left"));
+}
+
+#[test]
 fn a_denied_library_is_refused_by_a_preset_that_allows_any() {
     let checkout = Checkout::of_head("denied");
     checkout.write("policy.toml", "[policy]\npreset = 'distro'\ndenied-libraries = ['libc.*']");

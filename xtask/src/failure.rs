@@ -7,6 +7,9 @@ use std::process::ExitCode;
 use artifact::{Fault, FaultKind, Report};
 use reproduce::{FileComparison, Verdict};
 
+/// The exit code where the archives, or a result, cannot be written.
+pub(crate) const NOT_WRITTEN: u8 = 9;
+
 /// The reasons a command ends without its result, one a stage.
 #[derive(Debug)]
 pub enum Failure {
@@ -86,7 +89,7 @@ impl Failure {
             Failure::Build(_) => 6,
             Failure::Finish(_) => 7,
             Failure::Smoke(_) => 8,
-            Failure::Package(_) => 9,
+            Failure::Package(_) => NOT_WRITTEN,
             Failure::Busy(_) => 10,
             Failure::Drifted(environment::Verdict::Drifted) => 11,
             Failure::Drifted(environment::Verdict::NotComparable) => 12,

@@ -60,6 +60,7 @@ pub fn main() -> ExitCode {
         return ExitCode::from(&failure);
     }
     match commands::run(cli.command, &renderer) {
+        Ok(()) if renderer.is_lost() => ExitCode::from(failure::NOT_WRITTEN),
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             renderer.failure(&failure);

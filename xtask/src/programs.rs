@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -16,6 +16,18 @@ const AHEAD: usize = 64;
 
 /// Results of one archive that are handed over together: a file's go with its end, in one turn at the lock.
 const AT_ONCE: usize = 16;
+
+/// The file that a program's name begins with, and the member of it: `archive!member`. Names of files may hold a `!`, too.
+pub(crate) fn file_and_member(name: &str) -> (&str, &str) {
+    let splits = name.match_indices('!').map(|(at, _)| (&name[..at], &name[at + 1..]));
+    let mut on_disk = splits.clone().filter(|(file, _)| Path::new(file).is_file());
+    match on_disk.next() {
+        Some(split) => split,
+        None if Path::new(name).is_file() => (name, ""),
+        // An image's folder, an image in an engine, or what is gone.
+        None => splits.into_iter().next().unwrap_or((name, "")),
+    }
+}
 
 /// What was there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -302,6 +314,19 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+
+    #[test]
+    fn a_name_is_split_behind_the_file_that_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        std::fs::create_dir(folder.join("d!x")).unwrap();
+        std::fs::write(folder.join("d!x/ship"), "").unwrap();
+        let name = |rest: &str| format!("{}/{rest}", folder.display());
+        assert_eq!(file_and_member(&name("d!x/ship")), (name("d!x/ship").as_str(), ""));
+        assert_eq!(file_and_member(&name("d!x/ship!a!b")), (name("d!x/ship").as_str(), "a!b"));
+        assert_eq!(file_and_member("docker://image!a!b"), ("docker://image", "a!b"));
+        assert_eq!(file_and_member("gone"), ("gone", ""));
+    }
 
     fn jobs(jobs: usize) -> Option<NonZeroUsize> {
         NonZeroUsize::new(jobs)

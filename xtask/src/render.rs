@@ -7,7 +7,8 @@ mod reports;
 mod reproduction;
 mod results;
 
-use std::io::{IsTerminal, Write};
+use std::borrow::Cow;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anstream::{eprint, eprintln, println};
@@ -31,6 +32,8 @@ pub(crate) struct Renderer {
     progress: Progress,
     /// Whether a result was written, or its beginning.
     is_told: AtomicBool,
+    /// Whether a result could not be written, which is said once.
+    is_lost: AtomicBool,
 }
 
 impl Renderer {
@@ -46,7 +49,7 @@ impl Renderer {
             (false, true) => Progress::bars(),
             (false, false) => Progress::lines(),
         };
-        Renderer { format, progress, is_told: AtomicBool::new(false) }
+        Renderer { format, progress, is_told: AtomicBool::new(false), is_lost: AtomicBool::new(false) }
     }
 
     /// Draws one event of a stage.
@@ -61,7 +64,7 @@ impl Renderer {
 
     /// Something a person should know although nothing failed.
     pub(crate) fn note(&self, text: &str) {
-        self.progress.line(&format!("{NOTE}{:>12}{NOTE:#} {text}", "note"));
+        self.progress.line(&format!("{NOTE}{:>12}{NOTE:#} {}", "note", plain(text)));
     }
 
     /// A result: `text` for people, `value` for programs.
@@ -95,13 +98,23 @@ impl Renderer {
         self.is_told.store(true, Relaxed);
         self.progress.suspended(|| {
             let mut stdout = std::io::stdout().lock();
-            match self.format {
+            let written = match self.format {
                 // Whatever could be a terminal's escape sequence is written out in JSON, so nothing is to be taken away.
-                Format::Json => stdout.write_all(text.as_bytes()).ok(),
-                _ => write!(anstream::AutoStream::auto(&mut stdout), "{text}").ok(),
+                Format::Json => stdout.write_all(text.as_bytes()),
+                _ => write!(anstream::AutoStream::auto(&mut stdout), "{text}"),
             };
-            stdout.flush().ok();
+            if let Err(error) = written.and_then(|()| stdout.flush())
+                && error.kind() != ErrorKind::BrokenPipe
+                && !self.is_lost.swap(true, Relaxed)
+            {
+                eprintln!("{BAD}error{BAD:#}: cannot write the result: {error}");
+            }
         });
+    }
+
+    /// Whether a result could not be written.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost.load(Relaxed)
     }
 
     /// A failure, in full: for people on standard error, for programs as one JSON document, unless there is a result, which
@@ -174,8 +187,21 @@ fn told(failure: &Failure) -> String {
     }
 }
 
+/// Text that came out of a file, as a terminal may show it: what would move its cursor, or begin a command in a log, is
+/// written out.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let safe = |letter: char| -> String {
+        if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() }
+    };
+    Cow::Owned(text.chars().map(safe).collect())
+}
+
 fn message(message: &Message) -> String {
-    let mut text = format!("{BAD}error{BAD:#}: {}\n", message.sentence);
+    let lines: Vec<_> = message.sentence.split('\n').map(plain).collect();
+    let mut text = format!("{BAD}error{BAD:#}: {}\n", lines.join("\n"));
     // A cause that the sentence already quotes would only say it twice.
     for cause in message.causes.iter().filter(|cause| !message.sentence.contains(cause.as_str())) {
         text += &format!("  {FAINT}because:{FAINT:#} {}\n", cause.trim_end().replace('\n', "\n    "));
@@ -196,7 +222,7 @@ pub(crate) use results::{
 fn refused(reports: &[Report]) -> String {
     let mut text = String::new();
     for report in reports.iter().filter(|report| !report.passed()) {
-        text += &format!("{BAD}refused{BAD:#}: {}\n", report.path);
+        text += &format!("{BAD}refused{BAD:#}: {}\n", plain(&report.path));
         text += &results::findings(report, |finding| finding.refuses());
         if report.findings.is_empty() {
             text += "  no rule looked at it\n";
@@ -212,5 +238,19 @@ fn outcome(outcome: Outcome) -> (&'static str, Style) {
         Outcome::Fail => ("FAIL", BAD),
         Outcome::NotApplicable => ("n/a", FAINT),
         Outcome::CannotTell => ("CANNOT TELL", BAD),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_move_a_cursor_or_begin_a_line_is_written_out() {
+        assert_eq!(plain("libschiff-ü.so.1"), "libschiff-ü.so.1");
+        assert_eq!(
+            plain("a\u{1b}[1A\r\u{1b}[Jb\n::stop::x\u{9b}2K"),
+            "a\\u{1b}[1A\\r\\u{1b}[Jb\\n::stop::x\\u{9b}2K"
+        );
     }
 }

@@ -19,7 +19,7 @@ use crate::against::Older;
 use crate::args::VerifyArgs;
 use crate::failure::{Failure, Message};
 use crate::gate;
-use crate::programs::each_program;
+use crate::programs::{each_program, file_and_member};
 use crate::render::{self, Renderer};
 
 /// Bytes of a manifest.json that is read for the time in it.
@@ -151,7 +151,7 @@ impl Choice<'_> {
 
     /// The stamp that the manifest.json beside the file of this name allows.
     fn stamp(&self, name: &str) -> Option<u32> {
-        let file = Path::new(name.split('!').next().unwrap_or(name));
+        let file = Path::new(file_and_member(name).0);
         let manifest = file.parent()?.join("manifest.json");
         let mut stamps = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
         *stamps.entry(manifest).or_insert_with_key(|manifest| commit_time(manifest))

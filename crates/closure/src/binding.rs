@@ -32,7 +32,9 @@ fn check_versions(search: &mut Search<'_>) {
             // By name, as the loader does; a library that is missing was told already.
             let Some(library) = search.answers(&need.library) else { continue };
             let supplier = Arc::clone(&search.objects[library]);
-            if supplier.versions_defined.is_empty() {
+            // A warning, and the symbols are bound; but where there is no table of versions at all, an assertion fails at
+            // the first of them (elf/dl-lookup.c, check_match).
+            if supplier.versions_defined.is_empty() && supplier.versioned {
                 search.problem(Problem::Unversioned { library, needed_by });
                 continue;
             }

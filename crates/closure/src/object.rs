@@ -69,17 +69,22 @@ pub(crate) struct Object {
     /// Only where it counts, which is without `DT_RUNPATH` (glibc, `elf_get_dynamic_info`).
     pub(crate) rpath: Option<String>,
     pub(crate) runpath: Option<String>,
+    os_abi: (u8, u8),
+    flags_1: u64,
+    pub(crate) filtered: Vec<String>,
     /// `DF_1_NODEFLIB`: only its own paths are searched.
     pub(crate) own_paths_only: bool,
     pub(crate) versions_needed: Vec<VersionNeed>,
     pub(crate) versions_defined: HashSet<String>,
     pub(crate) requests: Vec<Request>,
     pub(crate) anomalies: Vec<Anomaly>,
-    versioned: bool,
+    pub(crate) versioned: bool,
     definitions: HashMap<String, Vec<Definition>>,
 }
 
 const DF_1_NODEFLIB: u64 = 0x800;
+/// x86, x86-64, AArch64, RISC-V.
+const HAS_NO_ABI_OF_ITS_OWN: [u16; 4] = [3, 62, 183, 243];
 
 impl Object {
     pub(crate) fn read(bytes: &[u8]) -> Result<Object, Unfit> {
@@ -95,10 +100,32 @@ impl Object {
     }
 
     /// Why the loader gives up at this file although class and machine are right (`open_verify`).
-    pub(crate) fn unfit_for(&self, program: &Object) -> Option<Unfit> {
+    pub(crate) fn unfit_for(&self, program: &Object, rules: Rules) -> Option<Unfit> {
         const EXECUTABLE_OR_SHARED: [u16; 2] = [2, 3];
+        const EXECUTABLE: u16 = 2;
+        const DF_1_PIE: u64 = 0x0800_0000;
+        /// System V's, and GNU's with the ABI versions up to unique symbols, indirect functions and absolute ones.
+        const SYSTEM_V: (u8, u8) = (0, 0);
+        const GNU: u8 = 3;
+        const GNU_VERSIONS: u8 = 3;
         if self.big_endian != program.big_endian {
             return Some(Unfit::Malformed("its byte order is the other one".to_owned()));
+        }
+        if rules == Rules::Glibc {
+            // elf/dl-load.c, open_verify and _dl_map_object_from_fd; ARM and MIPS have values of their own.
+            let (os_abi, version) = self.os_abi;
+            let is_known = self.os_abi == SYSTEM_V || os_abi == GNU && version <= GNU_VERSIONS;
+            if !is_known && HAS_NO_ABI_OF_ITS_OWN.contains(&self.machine) {
+                let what = format!(
+                    "its EI_OSABI is {os_abi} and its EI_ABIVERSION {version}, which glibc does not load"
+                );
+                return Some(Unfit::Malformed(what));
+            }
+            if self.file_type == EXECUTABLE || self.flags_1 & DF_1_PIE != 0 {
+                return Some(Unfit::Malformed(
+                    "it is a program, which glibc does not load as a library".to_owned(),
+                ));
+            }
         }
         let loadable = EXECUTABLE_OR_SHARED.contains(&self.file_type);
         (!loadable).then(|| Unfit::Malformed(format!("its e_type is {}, not 2 or 3", self.file_type)))
@@ -158,6 +185,9 @@ impl From<ElfLinkage> for Object {
             file_type: linkage.file_type,
             interpreter: linkage.interpreter,
             needed: linkage.needed,
+            os_abi: linkage.os_abi,
+            flags_1: linkage.flags_1,
+            filtered: linkage.filtered,
             soname: linkage.soname,
             rpath: linkage.rpath.filter(|_| linkage.runpath.is_none()),
             runpath: linkage.runpath,

@@ -219,9 +219,9 @@ pub fn resolve_pe(name: &str, program: &PeLinkage, folder: &Path, windows: &Syst
     let mut index = 0;
     while index < walk.modules.len() {
         for import in std::mem::take(&mut walk.linkages[index].imports) {
-            let supplier = walk.supplier(&import, index, &mut closure.problems);
+            let supplier = walk.supplier(&import.library, import.delayed, index, &mut closure.problems);
             if let PeSupplier::Module(found) = supplier {
-                walk.check_functions(&import, index, found, &mut closure.problems);
+                walk.check_functions(&import.functions, index, found, 0, &mut closure.problems);
             }
             let PeImport { library, delayed, .. } = import;
             walk.modules[index].imports.push(PeEdge { library, delayed, supplier });
@@ -254,6 +254,9 @@ fn files(folder: &Path) -> HashMap<String, String> {
     let names = files.filter_map(|entry| entry.file_name().into_string().ok());
     names.take(limits::CONFIGURED * 10).map(|name| (name.to_ascii_lowercase(), name)).collect()
 }
+
+/// How often one function is forwarded; in Windows it is twice at most.
+const FORWARDS: usize = 8;
 
 struct Walk<'a> {
     windows: &'a SystemDlls,
@@ -296,8 +299,13 @@ impl Walk<'_> {
         self.modules.len() - 1
     }
 
-    fn supplier(&mut self, import: &PeImport, needed_by: usize, problems: &mut Vec<PeProblem>) -> PeSupplier {
-        let PeImport { library, delayed, .. } = import;
+    fn supplier(
+        &mut self,
+        library: &str,
+        delayed: bool,
+        needed_by: usize,
+        problems: &mut Vec<PeProblem>,
+    ) -> PeSupplier {
         let wanted = file_name(library);
         if self.windows.is_api_set(&wanted) {
             return PeSupplier::ApiSet;
@@ -312,7 +320,7 @@ impl Walk<'_> {
             return PeSupplier::System;
         }
         if self.missing.insert((wanted, needed_by)) {
-            problems.push(PeProblem::DllMissing { library: library.clone(), needed_by, delayed: *delayed });
+            problems.push(PeProblem::DllMissing { library: library.to_owned(), needed_by, delayed });
         }
         PeSupplier::Missing
     }
@@ -353,16 +361,19 @@ impl Walk<'_> {
         inspect::pe_linkage(&bytes).map_err(|error| error.to_string())
     }
 
+    /// Whether the module `found` offers the functions, itself or by others that it forwards to, at most `FORWARDS` deep.
     fn check_functions(
-        &self,
-        import: &PeImport,
+        &mut self,
+        functions: &[PeFunction],
         needed_by: usize,
         found: usize,
+        depth: usize,
         problems: &mut Vec<PeProblem>,
     ) {
-        let library = &self.modules[found].name;
-        let exports = &self.exports[found];
-        for function in &import.functions {
+        let library = self.modules[found].name.clone();
+        let mut forwarded = Vec::new();
+        for function in functions {
+            let exports = &self.exports[found];
             let (shown, export) = match function {
                 PeFunction::Name(name) => (name.clone(), exports.names.get(name)),
                 PeFunction::Ordinal(ordinal) => {
@@ -372,12 +383,35 @@ impl Walk<'_> {
             let (function, library) = (shown, library.clone());
             match export {
                 None => problems.push(PeProblem::FunctionMissing { function, library, needed_by }),
-                Some(Some(to)) => problems.push(PeProblem::Forwarded { function, library, to: to.clone() }),
+                Some(Some(to)) => {
+                    forwarded.push(to.clone());
+                    problems.push(PeProblem::Forwarded { function, library, to: to.clone() });
+                }
                 Some(None) => {}
             }
             if problems.len() > limits::PROBLEMS {
                 return;
             }
+        }
+        for to in forwarded {
+            self.follow(&to, found, depth, problems);
+        }
+    }
+
+    /// A forwarder is an import of its own: `DLL.function` or `DLL.#ordinal`, looked for as any (PE/COFF specification, Export
+    /// Address Table).
+    fn follow(&mut self, to: &str, from: usize, depth: usize, problems: &mut Vec<PeProblem>) {
+        if depth >= FORWARDS {
+            let (what, limit) = ("forwarders of one function".to_owned(), FORWARDS as u64);
+            return problems.push(PeProblem::LimitReached { what, limit });
+        }
+        let (library, function) = to.rsplit_once('.').unwrap_or((to, ""));
+        let function = match function.strip_prefix('#').and_then(|ordinal| ordinal.parse().ok()) {
+            Some(ordinal) => PeFunction::Ordinal(ordinal),
+            None => PeFunction::Name(function.to_owned()),
+        };
+        if let PeSupplier::Module(found) = self.supplier(library, false, from, problems) {
+            self.check_functions(&[function], from, found, depth + 1, problems);
         }
     }
 }

@@ -192,8 +192,10 @@ impl<'a> Search<'a> {
                 versions.entry(&need.library).or_default().extend(names);
             }
             let mut seen = HashSet::new();
-            // Asked for twice is asked for once.
-            for name in object.needed.iter().filter(|name| seen.insert(name.as_str())) {
+            // glibc loads what a filter stands before as what is needed; musl knows no filters. Asked for twice is once.
+            let filtered = object.filtered.iter().filter(|_| self.loader.rules == Rules::Glibc);
+            let names: Vec<_> = object.needed.iter().chain(filtered).collect();
+            for name in names.into_iter().filter(|name| seen.insert(name.as_str())) {
                 if self.probes > limits::PROBES || self.libraries.len() > limits::LIBRARIES {
                     return;
                 }
@@ -421,7 +423,7 @@ impl<'a> Search<'a> {
                     pass_over(trail, Reason::WrongMachine { machine });
                     return None;
                 }
-                if let Some(why) = object.unfit_for(&self.objects[0]) {
+                if let Some(why) = object.unfit_for(&self.objects[0], self.loader.rules) {
                     return Some(Found::Unfit { path: path.to_owned(), why });
                 }
                 Some(Found::File { path: path.to_owned(), real, object, via })

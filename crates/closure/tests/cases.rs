@@ -139,12 +139,78 @@ fn a_version_that_the_library_lacks_is_told_with_its_symbols() {
     let closure = root.close("/bin/app");
     assert!(matches!(&closure.problems[..], [Problem::SymbolMissing { symbol, .. }] if symbol == "new"));
 
-    // Without any versions the loader warns and takes it.
+    // Without a table of versions an assertion of the loader fails at the first symbol.
     root.library("/lib/libv.so.1", both, &[]);
+    let closure = root.close("/bin/app");
+    assert!(matches!(
+        &closure.problems[..],
+        [Problem::VersionMissing { weak: false, .. }, Problem::VersionMissing { weak: false, .. }]
+    ));
+
+    // With one that has none of its own versions the loader warns and takes it.
+    let other = root.versioned_library("/lib/libw.so.1", "int w(void) { return 1; }", "W1 { global: w; };");
+    let source = format!("{both} int w(void); int uses(void) {{ return w(); }}");
+    root.library("/lib/libv.so.1", &source, &[&other]);
     let closure = root.close("/bin/app");
     assert!(closure.is_complete());
     assert!(matches!(closure.problems[..], [Problem::Unversioned { library: 1, needed_by: 0 }]));
     assert_eq!(closure.problems_of(Weight::Note).count(), 1);
+}
+
+#[test]
+fn what_glibc_does_not_load_as_a_library() {
+    let root = Root::new();
+    let source = "int f(void) { return 1; }";
+    let library = root.library("/lib/libf.so.1", source, &[]);
+    root.program("/bin/app", "int f(void); void _start(void) { f(); }", &[&library], &[]);
+    assert!(root.close("/bin/app").is_complete());
+    let path = root.path("/lib/libf.so.1");
+    let whole = fs::read(&path).unwrap();
+    for (at, value, told) in [
+        (7, 9, "its EI_OSABI is 9 and its EI_ABIVERSION 0, which glibc does not load"),
+        (7, 3, ""),
+        (8, 1, "its EI_OSABI is 0 and its EI_ABIVERSION 1"),
+        (16, 2, "it is a program, which glibc does not load as a library"),
+    ] {
+        let mut changed = whole.clone();
+        changed[at] = value;
+        fs::write(&path, changed).unwrap();
+        let closure = root.close("/bin/app");
+        assert_eq!(closure.is_complete(), told.is_empty(), "{at}");
+        assert!(sentences(&closure).contains(told), "{}", sentences(&closure));
+    }
+    root.library_with("/lib/libf.so.1", source, &[], &["-Wl,-z,pack-relative-relocs"]);
+    assert!(root.close("/bin/app").is_complete());
+    root.program(
+        "/lib/libf.so.1",
+        "int f(void) { return 1; } void _start(void) { f(); }",
+        &[],
+        &["-pie", "-Wl,-E"],
+    );
+    assert!(sentences(&root.close("/bin/app")).contains("it is a program"));
+}
+
+#[test]
+fn a_library_that_a_filter_stands_before_is_needed_and_one_without_hashes_offers_nothing() {
+    let root = Root::new();
+    let source = "int f(void) { return 1; }";
+    let filter = root.library_with("/lib/libf.so.1", source, &[], &["-Wl,-F,libreal.so.1"]);
+    root.program("/bin/app", "int f(void); void _start(void) { f(); }", &[&filter], &[]);
+    let told = sentences(&root.close("/bin/app"));
+    assert!(told.contains("libreal.so.1, needed by /lib/libf.so.1"), "{told}");
+    root.library("/lib/libreal.so.1", source, &[]);
+    assert!(root.close("/bin/app").is_complete());
+
+    // The entry of its only hash table became one that says nothing.
+    root.library_with("/lib/libf.so.1", source, &[], &["-Wl,--hash-style=gnu"]);
+    let path = root.path("/lib/libf.so.1");
+    let mut bytes = fs::read(&path).unwrap();
+    let tag = 0x6fff_fef5_u64.to_le_bytes();
+    let at = bytes.windows(8).position(|bytes| bytes == tag).unwrap();
+    bytes[at..at + 8].copy_from_slice(&0x6fff_fdf8_u64.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    let told = sentences(&root.close("/bin/app"));
+    assert!(told.contains("symbol f, needed by /bin/app, is in no library"), "{told}");
 }
 
 #[test]

@@ -62,6 +62,36 @@ fn a_dll_beside_the_program_supplies_by_name_and_ordinal() {
 }
 
 #[test]
+fn a_forwarder_is_followed_to_its_end() {
+    let folder = folder();
+    let dll = folder.path().join("Helper.dll");
+    let whole = fs::read(&dll).unwrap();
+    let forwarder = b"KERNEL32.Sleep\0";
+    let at = whole.windows(forwarder.len()).position(|bytes| bytes == forwarder).unwrap();
+    let told = |to: &[u8; 15]| {
+        let mut changed = whole.clone();
+        changed[at..at + 15].copy_from_slice(to);
+        fs::write(&dll, changed).unwrap();
+        let closure = close(folder.path());
+        (closure.is_complete(), pe_tree(&closure))
+    };
+    for (to, complete, text) in [
+        (b"KERNEL32.Sleep\0", true, "KERNEL32.Sleep"),
+        (b"Helper.one\0\0\0\0\0", true, "Helper.one"),
+        (b"Helper.#7\0\0\0\0\0\0", true, "Helper.#7"),
+        (b"Helper.nowhere\0", false, "nowhere, needed by Helper.dll, is not exported by Helper.dll"),
+        (b"Helper.#8\0\0\0\0\0\0", false, "#8, needed by Helper.dll, is not exported by Helper.dll"),
+        (b"MISSING1.Sleep\0", false, "MISSING1"),
+        // In a circle.
+        (b"Helper.late\0\0\0\0", false, "forwarders of one function"),
+    ] {
+        let (is_complete, tree) = told(to);
+        assert_eq!(is_complete, complete, "{tree}");
+        assert!(tree.contains(text), "{text}: {tree}");
+    }
+}
+
+#[test]
 fn what_is_gone_is_told() {
     let folder = folder();
     let dll = folder.path().join("Helper.dll");

@@ -24,18 +24,21 @@ pub(crate) enum Format {
 }
 
 /// What [`Format::Foreign`] begins with.
-const FOREIGN: [(&[u8], &str); 7] = [
+const FOREIGN: [(&[u8], &str); 10] = [
     (b"7z\xbc\xaf\x27\x1c", "7z archive"),
     (b"Rar!\x1a\x07", "RAR archive"),
     (b"\x04\x22\x4d\x18", "LZ4 file"),
+    (b"\x02\x21\x4c\x18", "LZ4 file"),
+    (b"\x89LZO\0\r\n\x1a\n", "lzop file"),
+    (b"LRZI", "lrzip file"),
     (b"LZIP\x01", "lzip file"),
-    (b"\x1f\x9d\x90", "file packed by compress"),
+    (b"MSWIM\0\0\0", "Windows image"),
     (b"xar!\0", "xar archive"),
     (b"hsqs", "SquashFS image"),
 ];
 
 /// How many first bytes [`Format::of`] wants to see.
-pub(crate) const HEAD: u64 = 512;
+pub(crate) const HEAD: u64 = 0x8006;
 
 impl Format {
     /// What `head`, the first [`HEAD`] bytes or all, is the beginning of.
@@ -44,7 +47,11 @@ impl Format {
         let foreign = FOREIGN.iter().find(|(magic, _)| begins(magic));
         if begins(b"\x7fELF") || begins(b"MZ") {
             Some(Format::Program)
-        } else if begins(b"PK\x03\x04") || begins(b"PK\x05\x06") || is_started_zip(head) {
+        } else if begins(b"PK\x03\x04")
+            || begins(b"PK\x05\x06")
+            || is_marked_zip(head)
+            || is_started_zip(head)
+        {
             Some(Format::Zip)
         } else if begins(&[0x1f, 0x8b, 8]) {
             Some(Format::Gzip)
@@ -58,14 +65,14 @@ impl Format {
             Some(Format::Deb)
         } else if begins(&[0xed, 0xab, 0xee, 0xdb]) {
             Some(Format::Rpm)
-        } else if begins(b"MSCF\0\0\0\0") {
+        } else if begins(b"MSCF\0\0\0\0") || begins(b"MSCF") && head.get(24..26) == Some(&[3, 1]) {
             Some(Format::Cabinet)
         } else if begins(&[0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1]) {
             Some(Format::Installer)
         } else if is_tar(head) {
             Some(Format::Tar)
         } else {
-            foreign.map(|(_, name)| Format::Foreign(name))
+            foreign.map(|(_, name)| Format::Foreign(name)).or_else(|| file_system(head).map(Format::Foreign))
         }
     }
 
@@ -149,6 +156,32 @@ pub fn looks_like_a_program(bytes: &[u8]) -> bool {
         // Cut off. `e_lfarlc` is 0x40 in what is made for Windows; in a DOS program `e_lfanew` means nothing.
         None => bytes.get(0x18..0x1a) == Some(&[0x40, 0]),
     }
+}
+
+/// What is told further inside: compress's bits, and images of file systems.
+fn file_system(head: &[u8]) -> Option<&'static str> {
+    // Codes of 9 to 16 bits, and a flag (ncompress, compress42.c).
+    if head.starts_with(&[0x1f, 0x9d]) && head.get(2).is_some_and(|bits| matches!(bits & 0x7f, 9..=16)) {
+        return Some("file packed by compress");
+    }
+    // ECMA-119, 8.1.2: the first volume descriptor's standard identifier.
+    if head.get(0x8001..0x8006) == Some(b"CD001") {
+        return Some("ISO 9660 image");
+    }
+    // Linux, fs/ext4/ext4.h: s_magic of the superblock at 1024, block size, state, errors and creator as they may be.
+    let number = |at: usize| {
+        head.get(0x400 + at..0x404 + at).map(|number| number.try_into().map_or(0, u32::from_le_bytes))
+    };
+    let is_ext = head.get(0x438..0x43a) == Some(&[0x53, 0xef])
+        && number(0x18).is_some_and(|block| block <= 6)
+        && number(0x48).is_some_and(|system| system <= 4)
+        && number(0x4c).is_some_and(|revision| revision <= 1);
+    is_ext.then_some("ext file system")
+}
+
+/// A zip archive that was meant for several disks and needs but one (APPNOTE 8.5.3 and 8.5.4).
+fn is_marked_zip(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x07\x08PK\x03\x04") || head.starts_with(b"PK00PK\x03\x04")
 }
 
 /// Whether a line that names an interpreter has a zip archive right behind it, as Python's zipapp, pex and shiv make it.

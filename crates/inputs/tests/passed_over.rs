@@ -78,7 +78,16 @@ fn a_member_that_is_not_what_its_name_promises() {
 #[test]
 fn an_archive_of_a_kind_that_is_not_opened() {
     let place = tree();
-    let kinds: [(&[u8], &str); 7] = [
+    let at = |offset: usize, magic: &[u8]| [vec![0; offset], magic.to_owned()].concat();
+    let (disc, disk) = (at(0x8001, b"CD001"), at(0x438, b"\x53\xef"));
+    let kinds: [(&[u8], &str); 14] = [
+        (&disc, "ISO 9660 image"),
+        (&at(0, &[&disk[..], &[0; 64]].concat()), "ext file system"),
+        (b"MSWIM\0\0\0\xd0", "Windows image"),
+        (b"\x02\x21\x4c\x18", "LZ4 file"),
+        (b"\x89LZO\0\r\n\x1a\n", "lzop file"),
+        (b"LRZI\0", "lrzip file"),
+        (b"\x1f\x9d\x8c", "file packed by compress"),
         (b"7z\xbc\xaf\x27\x1c", "7z archive"),
         (b"Rar!\x1a\x07\0", "RAR archive"),
         (b"\x04\x22\x4d\x18", "LZ4 file"),
@@ -90,6 +99,61 @@ fn an_archive_of_a_kind_that_is_not_opened() {
     for (magic, kind) in kinds {
         for found in both(&place, "payload.bin", &[magic, b" and more"].concat()) {
             found.assert_refused(ErrorKind::Unsupported, &format!("is a {kind}, which is not opened here"));
+        }
+    }
+}
+
+#[test]
+fn a_cabinet_whose_reserved_field_is_used() {
+    let place = tree();
+    cmd!(place.shell, "gcab -cn tree.cab tree/bin/small").quiet().run().unwrap();
+    let mut cabinet = place.bytes("tree.cab");
+    cabinet[4] = 1;
+    for found in both(&place, "ship.bin", &cabinet) {
+        found.assert_one("!small");
+    }
+}
+
+#[test]
+fn what_only_looks_like_such_a_kind_at_first() {
+    let place = tree();
+    let disk = |at: usize, value: u8| {
+        let mut bytes = vec![0; 0x480];
+        bytes[0x438..0x43a].copy_from_slice(&[0x53, 0xef]);
+        bytes[at] = value;
+        bytes
+    };
+    for bytes in [
+        &b"\x1f\x9d\x88"[..],
+        b"\x1f\x9d",
+        &disk(0x418, 7),
+        &disk(0x448, 5),
+        &disk(0x44c, 2),
+        &disk(0x439, 0),
+    ] {
+        for found in both(&place, "data.bin", bytes) {
+            assert_eq!((found.files.len(), found.problems), (0, vec![]));
+        }
+    }
+}
+
+#[test]
+fn a_zip_that_was_meant_for_several_disks() {
+    let place = tree();
+    let shell = &place.shell;
+    cmd!(shell, "zip -q -j ship.zip tree/bin/small").run().unwrap();
+    let whole = place.bytes("ship.zip");
+    for marker in [b"PK\x07\x08", b"PK00"] {
+        // The marker moves everything behind it.
+        let mut marked = [&marker[..], &whole].concat();
+        let end = marked.len() - 22;
+        let directory = u32::from_le_bytes(marked[end + 16..end + 20].try_into().unwrap()) + 4;
+        marked[end + 16..end + 20].copy_from_slice(&directory.to_le_bytes());
+        marked[directory as usize + 42..][..4].copy_from_slice(&4_u32.to_le_bytes());
+        for name in ["ship.zip", "ship.vsix"] {
+            for found in both(&place, name, &marked) {
+                found.assert_one("!small");
+            }
         }
     }
 }

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use artifact::{Digest, Finding, Outcome, Report};
 use serde_json::{Value, json};
 
+use crate::programs::file_and_member;
+
 /// SARIF 2.1.0 (OASIS), one run: every rule once, every refusal a result. A path with `archive!member` in it is the
 /// archive's, with the member as the logical location.
 ///
@@ -51,7 +53,7 @@ fn refused(report: &Report) -> impl Iterator<Item = &Finding> {
 }
 
 fn result(report: &Report, finding: &Finding, index: Option<usize>) -> Value {
-    let (file, member) = report.path.split_once('!').unwrap_or((&report.path, ""));
+    let (file, member) = file_and_member(&report.path);
     // Not everybody shows logical locations.
     let text = match member {
         "" => sentence(finding),
@@ -143,7 +145,7 @@ pub(super) fn github(reports: &[Report]) -> String {
     for report in reports {
         for finding in refused(report) {
             let command = if finding.refuses() { "error" } else { "warning" };
-            let file = property(report.path.split('!').next().unwrap_or(&report.path));
+            let file = property(file_and_member(&report.path).0);
             let title = property(&finding.rule);
             let told = data(&format!("{}: {}\nfix: {}", report.path, sentence(finding), finding.fix));
             let _ = writeln!(text, "::{command} file={file},title={title}::{told}");

@@ -6,7 +6,7 @@ use plan::ReleasePlan;
 use serde::Serialize;
 use toolchain::{BuilderStatus, MadeImage, RowDifference, VerifiedTool};
 
-use super::{BAD, FAINT, GOOD, NOTE, outcome};
+use super::{BAD, FAINT, GOOD, NOTE, outcome, plain};
 use crate::documents::Field;
 use crate::pipeline::Released;
 
@@ -103,7 +103,7 @@ pub(crate) fn verified(reports: &[Report], verbose: bool) -> String {
         let (word, style) = if report.passed() { ("pass", GOOD) } else { ("REFUSED", BAD) };
         text += &format!(
             "{style}{word:>8}{style:#}  {}  {FAINT}{passed} passed, {refused} refused{FAINT:#}\n",
-            report.path
+            plain(&report.path)
         );
         text += &findings(report, |finding| verbose || finding.outcome.refuses());
     }
@@ -115,7 +115,7 @@ pub(super) fn findings(report: &Report, shown: impl Fn(&Finding) -> bool) -> Str
     let mut text = String::new();
     for finding in report.findings.iter().filter(|finding| shown(finding)) {
         let (word, style) = outcome(finding.outcome);
-        text += &format!("  {style}{word:>11}{style:#} {}  {}\n", finding.rule, finding.observed);
+        text += &format!("  {style}{word:>11}{style:#} {}  {}\n", finding.rule, plain(&finding.observed));
         if let Some(waiver) = &finding.waived {
             text += &format!(
                 "              {NOTE}waived{NOTE:#} until {} ({}): {}\n",
@@ -123,7 +123,7 @@ pub(super) fn findings(report: &Report, shown: impl Fn(&Finding) -> bool) -> Str
             );
         }
         if finding.refuses() {
-            text += &format!("              expected {}\n", finding.expected);
+            text += &format!("              expected {}\n", plain(&finding.expected));
             text += &format!("              {FAINT}why:{FAINT:#} {}\n", finding.why);
             text += &format!("              {NOTE}fix:{NOTE:#} {}\n", finding.fix);
         }

@@ -26,7 +26,13 @@ pub(crate) fn read(data: &[u8]) -> Result<ElfLinkage, Error> {
     elf.interpreter = interpreter(image, &elf, &mut survey);
     let tables = dynamic::read_names(image, &mut elf, &mut survey);
     loader::check(image, &elf, &mut survey);
-    let (imports, exports) = read_symbols(image, &elf, &tables, &mut survey);
+    let (imports, mut exports) = read_symbols(image, &elf, &tables, &mut survey);
+    // Loaders find symbols by their hashes alone.
+    if tables.hash.is_none() && tables.gnu_hash.is_none() {
+        exports.clear();
+    }
+    let filters = elf.dynamic.iter().filter(|entry| entry.tag == constants::DT_FILTER);
+    let filtered = filters.filter_map(|entry| entry.text.clone()).collect();
     Ok(ElfLinkage {
         class: elf.class,
         big_endian: elf.big_endian,
@@ -34,6 +40,8 @@ pub(crate) fn read(data: &[u8]) -> Result<ElfLinkage, Error> {
         machine: elf.machine,
         flags_1: value(&elf, constants::DT_FLAGS_1).unwrap_or(0),
         interpreter: elf.interpreter,
+        os_abi: (elf.os_abi, elf.abi_version),
+        filtered,
         needed: elf.needed,
         soname: elf.soname,
         rpath: elf.rpath,

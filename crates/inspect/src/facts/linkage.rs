@@ -19,8 +19,12 @@ pub struct ElfLinkage {
     pub machine: u16,
     /// `PT_INTERP`.
     pub interpreter: Option<String>,
+    /// `EI_OSABI` and `EI_ABIVERSION`.
+    pub os_abi: (u8, u8),
     /// `DT_NEEDED`, in order.
     pub needed: Vec<String>,
+    /// `DT_FILTER`: libraries that must be there, as this one stands before them.
+    pub filtered: Vec<String>,
     /// `DT_SONAME`.
     pub soname: Option<String>,
     /// `DT_RPATH`.
