@@ -113,7 +113,8 @@ fn a_manifest_beside_a_program_that_is_no_file_holds_nobody_up() {
     std::os::unix::fs::symlink("/dev/zero", &manifest).unwrap();
     refused_as(checkout.run(&["verify", "found/ship.exe"]));
     fs::remove_file(&manifest).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(&manifest).status().unwrap().success());
+    let shell = xshell::Shell::new().unwrap();
+    xshell::cmd!(shell, "mkfifo {manifest}").quiet().run().unwrap();
     refused_as(checkout.run(&["verify", "found"]));
 }
 

@@ -213,7 +213,8 @@ mod tests {
     fn a_file_that_waits_or_has_no_end_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
-        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let shell = xshell::Shell::new().unwrap();
+        xshell::cmd!(shell, "mkfifo {pipe}").quiet().run().unwrap();
         let told = |path: &Path| Bytes::of_file(path, u64::MAX).err().unwrap().to_string();
         assert!(told(&pipe).contains("is not a regular file any more"), "{}", told(&pipe));
         // 8 bytes for each page of the address space.

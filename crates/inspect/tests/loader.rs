@@ -221,7 +221,8 @@ fn a_version_whose_name_was_edited_is_not_what_loaders_look_for() {
         let path = folder.path().join("changed");
         fs::write(&path, bytes).unwrap();
         let loader = "/lib64/ld-linux-x86-64.so.2";
-        let run = std::process::Command::new(loader).arg(&path).output().unwrap();
+        let shell = Shell::new().unwrap();
+        let run = cmd!(shell, "{loader} {path}").quiet().ignore_status().output().unwrap();
         String::from_utf8(run.stderr).unwrap()
     };
     assert_eq!(told(&program.bytes), "");

@@ -23,7 +23,7 @@ pub(super) fn note_contradictions(pe: &Pe, survey: &mut Survey) {
     if is_for_windows && pe.characteristics & constants::IMAGE_FILE_EXECUTABLE_IMAGE == 0 {
         survey.anomaly("PE header", "EXECUTABLE_IMAGE is clear: nothing loads it");
     }
-    if is_for_windows && pe.image_base % IMAGE_BASE != 0 {
+    if is_for_windows && !pe.image_base.is_multiple_of(IMAGE_BASE) {
         survey.anomaly(
             "PE header",
             format!("the image base {:#x} is no multiple of {IMAGE_BASE:#x}", pe.image_base),
