@@ -14,7 +14,8 @@ static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
 
 #[test]
 fn the_worst_files_take_no_more_than_they_may() {
-    let files: [(&str, Vec<u8>); 9] = [
+    let files: [(&str, Vec<u8>); 10] = [
+        ("a version that is needed again and again", versions(20_000, 60_000)),
         ("a million imports", symbols(1_000_000, 0, 60)),
         ("a million exports", symbols(0, 1_000_000, 60)),
         ("as many imports and exports as are read", symbols(149_000, 249_000, 41)),
@@ -82,6 +83,42 @@ fn symbols(imports: usize, exports: usize, length: usize) -> Vec<u8> {
     content.extend((count as u32).to_le_bytes());
     let size = dynamic + content.len() as u64;
     elf(&[segment(1, 5, 0, size), segment(2, 6, dynamic, 6 * 16)], &content, 0)
+}
+
+/// A program that needs one version of glibc `needs` times, and that many symbols of it.
+fn versions(needs: usize, symbols: usize) -> Vec<u8> {
+    const HASH: u32 = 0x0969_1a75;
+    let strings = b"\0libc.so.6\0GLIBC_2.2.5\0f\0";
+    let dynamic = 64 + 2 * 56;
+    let text = dynamic + 10 * 16;
+    let table = text + 32;
+    let marks = table + 24 * (symbols as u64 + 1);
+    let need = (marks + 2 * (symbols as u64 + 1)).next_multiple_of(8);
+    let hash = need + 16 + 16 * needs as u64;
+    let mut content = Vec::new();
+    // DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_SYMTAB, DT_SYMENT, DT_HASH, DT_VERSYM, DT_VERNEED, DT_VERNEEDNUM, DT_NULL
+    let entries = [(1, 1), (5, text), (10, strings.len() as u64), (6, table), (11, 24), (4, hash)];
+    for (tag, value) in
+        entries.into_iter().chain([(0x6fff_fff0, marks), (0x6fff_fffe, need), (0x6fff_ffff, 1), (0, 0)])
+    {
+        content.extend([tag, value].map(u64::to_le_bytes).concat());
+    }
+    content.extend(strings);
+    content.resize((table - dynamic) as usize + 24, 0);
+    content.extend([&[23, 0, 0, 0, 0x12, 0, 0, 0][..], &[0; 16]].concat().repeat(symbols));
+    content.extend([0, 0]);
+    content.extend([2, 0].repeat(symbols));
+    content.resize((need - dynamic) as usize, 0);
+    content.extend([[1, 0], (needs as u16).to_le_bytes()].concat());
+    content.extend([1, 16, 0].map(u32::to_le_bytes).concat());
+    for left in (0..needs).rev() {
+        content.extend(HASH.to_le_bytes());
+        content.extend([0, 0, 2, 0]);
+        content.extend([11, if left > 0 { 16 } else { 0 }].map(u32::to_le_bytes).concat());
+    }
+    content.extend([1, symbols as u32 + 1].map(u32::to_le_bytes).concat());
+    let size = dynamic + content.len() as u64;
+    elf(&[segment(1, 5, 0, size), segment(2, 6, dynamic, 10 * 16)], &content, 0)
 }
 
 /// `count` section headers, whose number stands in the first one (gABI, extended section numbering), all of one name.

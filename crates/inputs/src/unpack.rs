@@ -39,7 +39,24 @@ fn decoder_kib() -> u32 {
 }
 
 fn metered<'r>(reader: impl Read + 'r, budget: &'r Budget) -> Box<dyn Read + 'r> {
-    Box::new(Metered { reader, budget })
+    Box::new(Metered { reader: Ended { reader, failed: false }, budget })
+}
+
+/// A reader that is left alone once it failed: what a decoder's state is then, its author did not think of.
+struct Ended<R> {
+    reader: R,
+    failed: bool,
+}
+
+impl<R: Read> Read for Ended<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.failed {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is damaged before this place"));
+        }
+        let read = self.reader.read(buffer);
+        self.failed = read.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        read
+    }
 }
 
 /// All frames of a zstd file, one after the other (RFC 8878, section 3); those that are to be skipped are.
@@ -98,5 +115,36 @@ fn next_frame<R: Read>(mut reader: R) -> io::Result<Option<StreamingDecoder<Ahea
         let reader = Cursor::new(magic).chain(reader);
         let frame = StreamingDecoder::new_with_max_window_size(reader, WINDOW).map_err(io::Error::other)?;
         return Ok(Some(frame));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails at its third read, and must not be asked again.
+    struct Failing(usize);
+
+    impl Read for Failing {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0 += 1;
+            match self.0 {
+                1 => Err(io::ErrorKind::Interrupted.into()),
+                2 => Ok(buffer.len()),
+                3 => Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => panic!("asked again"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_decoder_that_failed_is_not_asked_again() {
+        let mut reader = Ended { reader: Failing(0), failed: false };
+        let mut kinds = || reader.read(&mut [0; 4]).map_err(|error| error.kind());
+        assert_eq!(kinds(), Err(io::ErrorKind::Interrupted));
+        assert_eq!(kinds(), Ok(4));
+        assert_eq!(kinds(), Err(io::ErrorKind::UnexpectedEof));
+        assert_eq!(kinds(), Err(io::ErrorKind::InvalidData));
+        assert_eq!(kinds(), Err(io::ErrorKind::InvalidData));
     }
 }
