@@ -73,6 +73,8 @@ pub(crate) fn no_code_of_its_own(pe: &Pe) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use artifact::Outcome;
+
     use super::*;
     use crate::testing::*;
 
@@ -90,6 +92,29 @@ mod tests {
         assert!(kind(&|pe| pe.subsystem = 1).contains("a driver"));
         assert_eq!(kind(&|pe| (pe.subsystem, pe.characteristics) = (1, 0x2022)), "", "a library");
         assert_eq!(kind(&|pe| (pe.subsystem, pe.imports[0].library) = (1, "NTDLL.dll".to_owned())), "");
+    }
+
+    #[test]
+    fn firmware_is_asked_by_no_rule_about_windows_loader() {
+        let asked = |id: &str, subsystem: u16| {
+            let rule = crate::rules().iter().find(|rule| rule.id == id).unwrap();
+            judge_pe(rule, |pe, _| {
+                (pe.subsystem, pe.dll_characteristics, pe.characteristics) = (subsystem, 0, 1);
+                pe.section_alignment = 0x200;
+                pe.sections.iter_mut().for_each(|section| section.characteristics |= EXECUTE);
+            })
+        };
+        for id in [
+            "SW-PE-DYNAMIC-BASE",
+            "SW-PE-HIGH-ENTROPY",
+            "SW-PE-NX",
+            "SW-PE-RELOCATIONS",
+            "SW-PE-ALIGNMENT",
+            "SW-PE-EXECUTABLE-IMPORTS",
+        ] {
+            assert_ends(&asked(id, 10), Outcome::NotApplicable, "an EFI program");
+            assert_ends(&asked(id, 3), Outcome::Fail, "");
+        }
     }
 
     fn said(change: impl FnOnce(&mut Pe)) -> String {

@@ -90,14 +90,4 @@ mod tests {
         assert_ends(&judged(1), Outcome::NotApplicable, ".NET");
         assert_ends(&judged(0), Outcome::Fail, "import addresses in");
     }
-
-    #[test]
-    fn firmware_has_a_loader_of_its_own() {
-        let program = judge_pe(&RULE, |pe, _| {
-            (pe.subsystem, pe.dll_characteristics) = (10, 0);
-            pe.section_alignment = 0x200;
-            pe.sections.iter_mut().for_each(|section| section.characteristics |= 0x2000_0000);
-        });
-        assert_ends(&program, Outcome::NotApplicable, "an EFI program");
-    }
 }
