@@ -27,8 +27,11 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, survey: &mut Survey) -> Rang
     for (offset, size, alignment) in places {
         let Some(broken) = walk(image, elf, survey, offset, size, alignment) else { continue };
         // mold before 2.0 puts notes of both alignments into one segment; their sections tell them apart.
-        let rest = sections_of(elf, broken.behind, offset.saturating_add(size));
-        match rest.filter(|_| alignment == 8) {
+        // What is loaded has few segments, so that sections may be looked at for each.
+        let is_loaded = matches!(elf.file_type, constants::ET_EXEC | constants::ET_DYN);
+        let end = offset.saturating_add(size);
+        let rest = (is_loaded && alignment == 8).then(|| sections_of(elf, broken.behind, end));
+        match rest.flatten() {
             None => broken.tell(survey),
             Some(rest) => {
                 seen = seen.min(elf.notes.len());
