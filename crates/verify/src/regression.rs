@@ -119,7 +119,8 @@ impl Exports {
     }
 
     fn of_pe(pe: &Pe, subject: &Subject<'_>) -> Exports {
-        let mut exports = Exports::default();
+        // An `@` there is a part of the name, and what is behind it no version that could be left out.
+        let mut exports = Exports { versioned: true, ..Exports::default() };
         exports.promised.extend(pe.exports.iter().map(str::to_owned));
         for export in inspect::pe_linkage(subject.bytes).map(|linkage| linkage.exports).unwrap_or_default() {
             let of_kind = if export.name.is_some() { &mut exports.found } else { &mut exports.promised };
@@ -507,6 +508,12 @@ mod tests {
             assert_eq!(new.answers(request), answered, "{request}");
         }
         assert!(exports(&["foo"], &[], false).answers("foo@V1"));
+        let stdcall = |name: &str| {
+            let mut facts = pe_facts();
+            pe_of(&mut facts).exports = [name].into_iter().collect();
+            Exports::of_pe(pe_of(&mut facts), &Subject::new("test", b"", &pe_facts()))
+        };
+        assert!(stdcall("_foo@4").answers("_foo@4") && !stdcall("_foo").answers("_foo@4"));
         assert!(!exports(&["foo"], &["#2"], false).answers("#1"));
         assert!(exports(&["foo"], &["#2"], false).answers("#2"));
     }
