@@ -20,11 +20,17 @@ pub(crate) struct Loader {
 }
 
 impl Loader {
-    /// The loader at `real`, or the family's usual one where a file names none that is there.
-    pub(crate) fn of(root: &Sysroot, rules: Rules, real: Option<&str>, family: Option<&Family>) -> Loader {
+    /// The loader that a program names by `path`, at `real`, or the family's usual one where a file names none that is there.
+    pub(crate) fn of(
+        root: &Sysroot,
+        rules: Rules,
+        path: Option<&str>,
+        real: Option<&str>,
+        family: Option<&Family>,
+    ) -> Loader {
         match rules {
             Rules::Glibc => glibc(root, real, family),
-            Rules::Musl => musl(root, family),
+            Rules::Musl => musl(root, path, family),
         }
     }
 }
@@ -78,9 +84,12 @@ fn built_in_folders(bytes: &[u8]) -> Vec<String> {
     run.map(|text| String::from_utf8_lossy(&text[..text.len() - 1]).into_owned()).collect()
 }
 
-/// musl searches the folders in `/etc/ld-musl-ARCH.path`, or these three (ldso/dynlink.c, `load_library`).
-fn musl(root: &Sysroot, family: Option<&Family>) -> Loader {
-    let path = format!("/etc/ld-musl-{}.path", family.map_or("", |family| family.musl));
+/// musl searches the folders in `etc/ld-musl-ARCH.path` beside the folder that its loader is named in (`/etc` for `/lib`), or
+/// these three (ldso/dynlink.c, `load_library`).
+fn musl(root: &Sysroot, interpreter: Option<&str>, family: Option<&Family>) -> Loader {
+    let beside = interpreter.and_then(|path| path.rsplit_once('/')).map_or("", |(beside, _)| beside);
+    let prefix = beside.rsplit_once('/').map_or("", |(prefix, _)| prefix);
+    let path = format!("{prefix}/etc/ld-musl-{}.path", family.map_or("", |family| family.musl));
     let configured = root.configured(&path, || {
         let text = root.real(&path).and_then(|real| root.read(&real, limits::CONFIGURATION_BYTES).ok());
         let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
@@ -143,7 +152,7 @@ impl Reading<'_> {
             if pattern.starts_with('/') { pattern.to_owned() } else { format!("{beside}/{pattern}") };
         let mut found = vec![String::new()];
         for part in pattern.split('/').filter(|part| !part.is_empty()) {
-            let wild = part.contains(['*', '?']);
+            let wild = part.contains(['*', '?', '[']);
             let parents = std::mem::take(&mut found);
             for parent in parents {
                 if wild {
@@ -167,7 +176,8 @@ fn folder(name: &str) -> String {
     name.trim_end_matches('/').to_owned()
 }
 
-/// Whether `name` matches: `*` is any text, `?` one byte; a leading dot wants a dot. Linear but for the last `*`.
+/// Whether `name` matches: `*` is any text, `?` one byte, `[a-m]` and `[!a-m]` one of a set; a leading dot wants a dot. Linear
+/// but for the last `*`.
 fn glob(pattern: &[u8], name: &[u8]) -> bool {
     if name.starts_with(b".") && !pattern.starts_with(b".") {
         return false;
@@ -180,6 +190,9 @@ fn glob(pattern: &[u8], name: &[u8]) -> bool {
                 at += 1;
             }
             Some(b'?') => (at, seen) = (at + 1, seen + 1),
+            Some(b'[') if let Some((true, length)) = in_set(&pattern[at..], name[seen]) => {
+                (at, seen) = (at + length, seen + 1);
+            }
             Some(byte) if *byte == name[seen] => (at, seen) = (at + 1, seen + 1),
             _ => {
                 let Some((pattern_at, name_at)) = star else { return false };
@@ -189,6 +202,25 @@ fn glob(pattern: &[u8], name: &[u8]) -> bool {
         }
     }
     pattern[at..].iter().all(|byte| *byte == b'*')
+}
+
+/// Whether `byte` is in the set that `pattern` begins with, and how long that is; `None`: the bracket stands for itself.
+fn in_set(pattern: &[u8], byte: u8) -> Option<(bool, usize)> {
+    let negated = matches!(pattern.get(1), Some(b'!' | b'^'));
+    let first = 1 + usize::from(negated);
+    // A bracket at the set's begin belongs to it.
+    let end = first + 1 + pattern.get(first + 1..)?.iter().position(|byte| *byte == b']')?;
+    let (mut set, mut holds) = (&pattern[first..end], false);
+    while let Some((low, rest)) = set.split_first() {
+        if let [b'-', high, rest @ ..] = rest {
+            holds |= (*low..=*high).contains(&byte);
+            set = rest;
+        } else {
+            holds |= *low == byte;
+            set = rest;
+        }
+    }
+    Some((holds != negated, end + 1))
 }
 
 #[cfg(test)]
@@ -209,15 +241,31 @@ mod tests {
         write("ld.so.conf.d/a.conf.dpkg-old", "/opt/old\n");
         write("ld.so.conf.d/.hidden.conf", "/opt/hidden\n");
         let sysroot = Sysroot::open(root).unwrap();
-        let loader = Loader::of(&sysroot, Rules::Glibc, None, None);
+        let loader = Loader::of(&sysroot, Rules::Glibc, None, None, None);
         assert_eq!(loader.configured, ["/opt/a", "/opt/b", "/opt/last"]);
         assert_eq!(loader.defaults, ["/lib", "/usr/lib"]);
     }
 
     #[test]
+    fn musl_is_configured_beside_its_loader() {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in [("etc", "/usual"), ("opt/m/etc", "/other:/second\n")] {
+            fs::create_dir_all(folder.path().join(path)).unwrap();
+            fs::write(folder.path().join(path).join("ld-musl-x86_64.path"), text).unwrap();
+        }
+        let sysroot = Sysroot::open(folder.path()).unwrap();
+        let family = crate::families::family(62, 64, false);
+        let configured = |path| Loader::of(&sysroot, Rules::Musl, Some(path), None, family).configured;
+        assert_eq!(configured("/lib/ld-musl-x86_64.so.1"), ["/usual"]);
+        assert_eq!(configured("/opt/m/lib/ld-musl-x86_64.so.1"), ["/other", "/second"]);
+        assert_eq!(configured("/opt/n/lib/ld-musl-x86_64.so.1"), [""; 0]);
+    }
+
+    #[test]
     fn the_loader_of_this_machine_says_where_it_looks() {
         let family = crate::families::family(62, 64, false).unwrap();
-        let loader = Loader::of(&Sysroot::open("/".as_ref()).unwrap(), Rules::Glibc, None, Some(family));
+        let loader =
+            Loader::of(&Sysroot::open("/".as_ref()).unwrap(), Rules::Glibc, None, None, Some(family));
         assert_eq!(loader.defaults[..2], ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu"]);
         assert_eq!(loader.lib, "lib/x86_64-linux-gnu");
         assert!(built_in_folders(b"\0/libexec\0/lib\0x").is_empty());
@@ -233,6 +281,16 @@ mod tests {
             ("a?c*", "abcdef", true),
             ("*a*b*", "xxaxxb", true),
             ("*a*b", "xxaxxbx", false),
+            ("[a-m]*.conf", "g.conf", true),
+            ("[a-m]*.conf", "n.conf", false),
+            ("[!a-m]*.conf", "n.conf", true),
+            ("[^a-m]*.conf", "g.conf", false),
+            ("x[-az]", "x-", true),
+            ("x[]a]", "x]", true),
+            ("*[0-9]", "a1b2", true),
+            ("*[0-9]", "a1b", false),
+            ("[ab", "[ab", true),
+            ("[ab", "a", false),
             ("", "", true),
         ] {
             assert_eq!(glob(pattern.as_bytes(), name.as_bytes()), matches, "{pattern} {name}");

@@ -132,6 +132,12 @@ pub enum Reason {
     },
     /// In a folder for processors that are newer than the least one.
     NewerProcessor,
+    /// In a folder of `ld.so.conf`, of which `ldconfig` enters libraries by their `DT_SONAME`, where their files are called
+    /// `lib*.so*` or `ld-*.so*`.
+    OtherName {
+        /// Its `DT_SONAME`.
+        soname: Option<String>,
+    },
     /// A link that leads nowhere, in circles, or to something that is not a file.
     NoFile,
 }

@@ -25,7 +25,8 @@ pub fn resolve(program: &ElfLinkage, place: Option<&str>, root: &Sysroot) -> Clo
     let found = interpreter.as_ref().map(|path| find_interpreter(path, &program, root, &mut problems));
     let rules = rules(&program);
     let real = found.as_ref().and_then(|interpreter| interpreter.real.as_deref());
-    let loader = Loader::of(root, rules, real, family);
+    let path = found.as_ref().map(|interpreter| interpreter.path.as_str());
+    let loader = Loader::of(root, rules, path, real, family);
     let mut search = Search::new(root, loader, family, found, problems);
     search.load_program(program, place);
     search.load_libraries();
@@ -166,7 +167,9 @@ impl<'a> Search<'a> {
         loader: usize,
     ) -> usize {
         let index = self.libraries.len();
-        for name in [Some(name), path, object.soname.as_deref()].into_iter().flatten() {
+        // musl knows a library by what it was asked for, and by its file.
+        let soname = object.soname.as_deref().filter(|_| self.loader.rules == Rules::Glibc);
+        for name in [Some(name), path, soname].into_iter().flatten() {
             self.names.entry(name.to_owned()).or_insert(index);
         }
         if let Some(real) = &real {
@@ -284,8 +287,12 @@ impl<'a> Search<'a> {
         for (owner, via) in self.own_paths(asker) {
             let object = &self.objects[owner];
             let list = if via == Via::Rpath { object.rpath.clone() } else { object.runpath.clone() };
+            let list = list.unwrap_or_default();
+            if self.loader.rules == Rules::Musl && has_other_tokens(&list) {
+                continue;
+            }
             // Expanded element by element, and each tried at once: a hostile path has thousands.
-            for element in list.unwrap_or_default().split(':') {
+            for element in list.split(':') {
                 self.probes += 1;
                 if self.probes > limits::PROBES {
                     return None;
@@ -296,9 +303,8 @@ impl<'a> Search<'a> {
                 }
             }
         }
-        if self.objects[asker].own_paths_only {
-            return None;
-        }
+        // Without the default folders, also where the configuration names them (elf/dl-load.c, _dl_map_object).
+        let own_paths_only = self.objects[asker].own_paths_only;
         for (via, count) in
             [(Via::Configured, self.loader.configured.len()), (Via::Default, self.loader.defaults.len())]
         {
@@ -306,6 +312,9 @@ impl<'a> Search<'a> {
                 let folders =
                     if via == Via::Configured { &self.loader.configured } else { &self.loader.defaults };
                 let folder = folders[index].clone();
+                if own_paths_only && (via == Via::Default || self.loader.defaults.contains(&folder)) {
+                    continue;
+                }
                 if let Some(found) = self.in_folder(&folder, name, via, trail) {
                     return Some(found);
                 }
@@ -415,6 +424,12 @@ impl<'a> Search<'a> {
             Err(why) => Some(Found::Unfit { path: path.to_owned(), why }),
             Ok(object) => {
                 let (wanted, (class, machine)) = (self.objects[0].class_machine(), object.class_machine());
+                // musl looks at neither, and maps it (ldso/dynlink.c, map_library).
+                if self.loader.rules == Rules::Musl && (class, machine) != wanted {
+                    let what =
+                        format!("it is for machine {machine}, {class}-bit, and musl takes it all the same");
+                    return Some(Found::Unfit { path: path.to_owned(), why: Unfit::Malformed(what) });
+                }
                 if class != wanted.0 {
                     pass_over(trail, Reason::WrongClass { class });
                     return None;
@@ -425,6 +440,10 @@ impl<'a> Search<'a> {
                 }
                 if let Some(why) = object.unfit_for(&self.objects[0], self.loader.rules) {
                     return Some(Found::Unfit { path: path.to_owned(), why });
+                }
+                if via == Via::Configured && !is_entered(path, &object) {
+                    pass_over(trail, Reason::OtherName { soname: object.soname.clone() });
+                    return None;
                 }
                 Some(Found::File { path: path.to_owned(), real, object, via })
             }
@@ -462,6 +481,15 @@ impl<'a> Search<'a> {
     }
 }
 
+/// Whether `ldconfig` enters the library under its file's name (elf/ldconfig.c, `search_dir`): a configured folder is only
+/// looked at through what it entered. musl has no such thing.
+fn is_entered(path: &str, object: &Object) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let is_looked_at =
+        ["lib", "ld-", "ld.so."].iter().any(|begin| name.starts_with(begin)) && name.contains(".so");
+    is_looked_at && object.soname.as_deref().is_none_or(|soname| soname == name)
+}
+
 /// What follows a token's name, in braces or not; a longer name is another token (`is_dst`).
 fn after_token<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     match text.strip_prefix('{') {
@@ -472,6 +500,11 @@ fn after_token<'t>(text: &'t str, name: &str) -> Option<&'t str> {
             (!longer).then_some(after)
         }
     }
+}
+
+/// Whether a path has a token that musl does not know, which then leaves out all of the path (ldso/dynlink.c, `fixup_rpath`).
+fn has_other_tokens(list: &str) -> bool {
+    list.split('$').skip(1).any(|rest| !rest.starts_with("ORIGIN") && !rest.starts_with("{ORIGIN}"))
 }
 
 /// musl is one file: these names are all it (ldso/dynlink.c, `reserved`).

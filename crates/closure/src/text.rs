@@ -117,6 +117,8 @@ fn passed(PassedOver { path, reason }: &PassedOver) -> String {
         Reason::WrongClass { class } => format!("is {class}-bit"),
         Reason::WrongMachine { machine } => format!("is for machine {machine}"),
         Reason::NewerProcessor => "is for newer processors only".to_owned(),
+        Reason::OtherName { soname: Some(soname) } => format!("is {soname} to ldconfig, by its SONAME"),
+        Reason::OtherName { soname: None } => "is not called as what ldconfig looks at".to_owned(),
         Reason::NoFile => "is no file".to_owned(),
     };
     format!("; {path} {why}")

@@ -214,6 +214,38 @@ fn a_library_that_a_filter_stands_before_is_needed_and_one_without_hashes_offers
 }
 
 #[test]
+fn a_configured_folder_is_looked_at_through_what_ldconfig_enters() {
+    let root = Root::new();
+    root.write("/etc/ld.so.conf", "/opt/l\n");
+    let source = "int f(void) { return 1; }";
+    for (name, soname, found) in [
+        ("libf.so.1", "libf.so.1", true),
+        ("libf.so", "libf.so.1", false),
+        ("plug.so", "plug.so", false),
+        ("libf.plug", "libf.plug", false),
+    ] {
+        let path = format!("/opt/l/{name}");
+        root.library_with(&path, source, &[], &[&format!("-Wl,-soname,{soname}")]);
+        // Linked while its SONAME was its file's name.
+        let asked = root.library(&format!("/build/{name}"), source, &[]);
+        root.program("/bin/app", "int f(void); void _start(void) { f(); }", &[&asked], &[]);
+        let closure = root.close("/bin/app");
+        assert_eq!(closure.is_complete(), found, "{name}: {}", sentences(&closure));
+        assert_eq!(sentences(&closure).contains("ldconfig"), !found, "{name}: {}", sentences(&closure));
+    }
+    // A program that forgoes the default folders does not forgo these, but for those that are both.
+    let asked = root.library("/opt/l/libf.so.1", source, &[]);
+    let flags = ["-Wl,-z,nodefaultlib"];
+    root.program("/bin/app", "int f(void); void _start(void) { f(); }", &[&asked], &flags);
+    assert!(root.close("/bin/app").is_complete());
+    root.library("/lib/libf.so.1", source, &[]);
+    fs::remove_dir_all(root.path("/opt/l")).unwrap();
+    assert!(!root.close("/bin/app").is_complete());
+    root.write("/etc/ld.so.conf", "/lib\n");
+    assert!(!root.close("/bin/app").is_complete());
+}
+
+#[test]
 fn who_asks_without_a_version_gets_the_oldest_or_the_only_default() {
     let root = Root::new();
     let plain = root.library("/lib/libv.so.1", "int f(void) { return 0; } int g(void) { return 0; }", &[]);
@@ -365,6 +397,58 @@ fn musl_searches_its_own_way_and_is_one_file() {
         sentences(&root.close("/bin/app"))
             .contains("libthird.so, needed by /bin/app, is not in /opt/lib:/srv/lib:/lib")
     );
+}
+
+#[test]
+fn musl_takes_a_file_by_its_name_alone() {
+    let root = Root::new();
+    let musl = "/lib/ld-musl-x86_64.so.1";
+    let libc = root.library_with(musl, "int puts(void) { return 1; }", &[], &["-Wl,-soname,libc.so"]);
+    let source = "int f(void) { return 1; }";
+    let flags = |rpath: &str| [format!("-Wl,--dynamic-linker={musl}"), format!("-Wl,-rpath,{rpath}")];
+    let program = |library: &str, rpath: &str| {
+        let [interpreter, rpath] = flags(rpath);
+        root.program(
+            "/bin/app",
+            "int f(void); void _start(void) { f(); }",
+            &[&libc, library],
+            &[&interpreter, &rpath],
+        );
+        sentences(&root.close("/bin/app"))
+    };
+    let library = root.library("/opt/lib/libf.so.1", source, &[]);
+    assert_eq!(program(&library, "/opt/lib"), "");
+    // One token that it does not know leaves out the whole path.
+    assert_eq!(program(&library, "/opt/lib:$ORIGIN/x"), "");
+    assert!(program(&library, "/opt/lib:$LIB").contains("libf.so.1, needed by /bin/app, is not in /lib:"));
+
+    // Loaded under another name, it is not known by its SONAME.
+    let other = root.library_with("/opt/lib/libother.so", source, &[], &["-Wl,-soname,libf.so.1"]);
+    fs::rename(root.path("/opt/lib/libf.so.1"), root.path("/opt/lib/gone")).unwrap();
+    let user = root.library("/opt/lib/libuser.so", "int f(void); int g(void) { return f(); }", &[&other]);
+    let mut bytes = fs::read(root.path("/opt/lib/libother.so")).unwrap();
+    let at = bytes.windows(10).position(|text| text == b"libf.so.1\0").unwrap();
+    bytes[at..at + 10].copy_from_slice(b"libo.so.1\0");
+    fs::write(root.path("/opt/lib/libo.so.1"), &bytes).unwrap();
+    let [interpreter, rpath] = flags("/opt/lib");
+    let libo = root.path("/opt/lib/libo.so.1");
+    let libraries = [libc.as_str(), libo.to_str().unwrap(), &user];
+    root.program(
+        "/bin/app",
+        "int f(void); int g(void); void _start(void) { f(); g(); }",
+        &libraries,
+        &[&interpreter, &rpath],
+    );
+    bytes[at..at + 10].copy_from_slice(b"libf.so.1\0");
+    fs::write(&libo, &bytes).unwrap();
+    let told = sentences(&root.close("/bin/app"));
+    assert!(told.contains("libf.so.1, needed by /opt/lib/libuser.so, is not in"), "{told}");
+
+    // For another processor: musl maps it, and what runs is not code.
+    bytes[18] = 183;
+    fs::write(&libo, &bytes).unwrap();
+    let told = sentences(&root.close("/bin/app"));
+    assert!(told.contains("it is for machine 183, 64-bit, and musl takes it all the same"), "{told}");
 }
 
 /// Case 18 of the verification anchors: mangled names, two libraries below libstdc++, versions of three families.
