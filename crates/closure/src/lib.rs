@@ -23,6 +23,7 @@ mod pe;
 mod search;
 mod sysroot;
 mod text;
+mod tokens;
 
 pub use error::{Error, ErrorKind};
 pub use outcome::{Binding, Closure, Edge, Interpreter, Library, PassedOver, Problem, Reason, Via, Weight};

@@ -14,6 +14,7 @@ use crate::limits;
 use crate::object::{Object, Rules, Unfit};
 use crate::outcome::{Closure, Edge, Interpreter, Library, PassedOver, Problem, Reason, Via};
 use crate::sysroot::Sysroot;
+use crate::tokens;
 
 /// What `program` finds in `root`. `place` is where it stands there, which is what `$ORIGIN` depends on; `None` where
 /// that is not known.
@@ -288,7 +289,7 @@ impl<'a> Search<'a> {
             let object = &self.objects[owner];
             let list = if via == Via::Rpath { object.rpath.clone() } else { object.runpath.clone() };
             let list = list.unwrap_or_default();
-            if self.loader.rules == Rules::Musl && has_other_tokens(&list) {
+            if self.loader.rules == Rules::Musl && tokens::has_other_than_origin(&list) {
                 continue;
             }
             // Expanded element by element, and each tried at once: a hostile path has thousands.
@@ -357,30 +358,8 @@ impl<'a> Search<'a> {
 
     /// With `$ORIGIN`, `$LIB` and `$PLATFORM` replaced, in braces or not; `None` where the origin is not known.
     fn expanded(&self, text: &str, owner: usize) -> Option<String> {
-        let mut expanded = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find('$') {
-            expanded += &rest[..at];
-            rest = &rest[at + 1..];
-            let tokens = [
-                ("ORIGIN", self.origins[owner].as_deref()),
-                ("LIB", Some(self.loader.lib.as_str())),
-                ("PLATFORM", Some(self.loader.platform.as_str())),
-            ];
-            let known = tokens.into_iter().find_map(|(name, value)| Some((value, after_token(rest, name)?)));
-            match known {
-                Some((value, after)) => {
-                    expanded += value?;
-                    rest = after;
-                }
-                None => expanded.push('$'),
-            }
-            // Longer, it is the path of nothing.
-            if expanded.len() > limits::PATH {
-                return None;
-            }
-        }
-        Some(expanded + rest)
+        let (lib, platform) = (self.loader.lib.as_str(), self.loader.platform.as_str());
+        tokens::expanded(text, self.origins[owner].as_deref(), lib, platform)
     }
 
     fn in_folder(&mut self, folder: &str, name: &str, via: Via, trail: &mut Trail) -> Option<Found> {
@@ -488,23 +467,6 @@ fn is_entered(path: &str, object: &Object) -> bool {
     let is_looked_at =
         ["lib", "ld-", "ld.so."].iter().any(|begin| name.starts_with(begin)) && name.contains(".so");
     is_looked_at && object.soname.as_deref().is_none_or(|soname| soname == name)
-}
-
-/// What follows a token's name, in braces or not; a longer name is another token (`is_dst`).
-fn after_token<'t>(text: &'t str, name: &str) -> Option<&'t str> {
-    match text.strip_prefix('{') {
-        Some(inside) => inside.strip_prefix(name)?.strip_prefix('}'),
-        None => {
-            let after = text.strip_prefix(name)?;
-            let longer = after.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_');
-            (!longer).then_some(after)
-        }
-    }
-}
-
-/// Whether a path has a token that musl does not know, which then leaves out all of the path (ldso/dynlink.c, `fixup_rpath`).
-fn has_other_tokens(list: &str) -> bool {
-    list.split('$').skip(1).any(|rest| !rest.starts_with("ORIGIN") && !rest.starts_with("{ORIGIN}"))
 }
 
 /// musl is one file: these names are all it (ldso/dynlink.c, `reserved`).

@@ -15,6 +15,7 @@ mod regression;
 mod rule;
 mod rules;
 mod search;
+mod sighting;
 mod start_code;
 mod symbol_floor;
 mod sysroot;
@@ -37,8 +38,9 @@ pub use policy::{
     ApparentKind, ControlFlow, DEFAULT_POLICY, Kind, KindPolicy, PRESETS, Policy, PolicyFile,
     PolicyOverrides, Preset, Requirement, Secret, SubsystemPolicy, sound,
 };
-pub use regression::{Before, Sighting, regression_rules, regressions};
+pub use regression::{Before, regression_rules, regressions};
 pub use rule::Rule;
+pub use sighting::Sighting;
 pub use sysroot::SysrootPolicy;
 pub use waivers::{Unused, Waivers};
 

@@ -42,11 +42,10 @@ pub(crate) fn packer(pe: &Pe) -> Option<(&PeSection, &'static str)> {
 /// Why the loader of Windows' programs never sees the file: it is EFI's, or the kernel's.
 pub(crate) fn not_a_program_of_windows(pe: &Pe) -> Option<&'static str> {
     const NATIVE: u16 = 1;
-    const EFI: std::ops::RangeInclusive<u16> = 10..=13;
     const DLL: u16 = 0x2000;
     let is_native_program =
         || pe.imports.iter().any(|import| import.library.eq_ignore_ascii_case("ntdll.dll"));
-    if EFI.contains(&pe.subsystem) {
+    if pe.is_for_firmware() {
         return Some("an EFI program, which Windows does not load");
     }
     (pe.subsystem == NATIVE && pe.characteristics & DLL == 0 && !is_native_program())

@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 use artifact::{BinaryFormat, Evidence, Finding, Outcome};
 use inspect::facts::{Binary, Elf, Pe};
 
-use crate::regression::Sighting;
+use crate::sighting::Sighting;
 use crate::{Policy, Subject};
 
 /// One rule: asked of every file, answered by one finding.

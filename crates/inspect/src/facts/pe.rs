@@ -108,6 +108,11 @@ pub struct Pe {
 }
 
 impl Pe {
+    /// Whether firmware loads it, by a loader of its own: `IMAGE_SUBSYSTEM_EFI_APPLICATION` to `…_EFI_ROM`.
+    pub fn is_for_firmware(&self) -> bool {
+        (10..=13).contains(&self.subsystem)
+    }
+
     /// The data directory at `index`, where it is there and not empty.
     pub fn directory(&self, index: usize) -> Option<DataDirectory> {
         let directory = self.data_directories.get(index).copied();

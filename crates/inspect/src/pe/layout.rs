@@ -1,7 +1,5 @@
 //! Whether the parts of the file fit together, and what is left over.
 
-use std::ops::RangeInclusive;
-
 use super::{CERTIFICATES, COFF_HEADER, Image, SECTION_HEADER, directory, string_table};
 use crate::bytes::Survey;
 use crate::constants::pe as constants;
@@ -10,15 +8,13 @@ use crate::facts::Pe;
 /// What Authenticode's entries of the certificate table are called.
 const WIN_CERT_TYPE_PKCS_SIGNED_DATA: u16 = 2;
 
-/// `IMAGE_SUBSYSTEM_EFI_APPLICATION` to `…_EFI_ROM`: firmware has a loader of its own.
-const EFI: RangeInclusive<u16> = 10..=13;
 /// What an image base is a multiple of.
 const IMAGE_BASE: u64 = 64 << 10;
 
 /// Notes headers that Windows refuses, and sections that overlap, in memory or in the file: two tools then see two programs.
 pub(super) fn note_contradictions(pe: &Pe, survey: &mut Survey) {
     const PART: &str = "section table";
-    let is_for_windows = !EFI.contains(&pe.subsystem);
+    let is_for_windows = !pe.is_for_firmware();
     // Windows refuses each of these (ntoskrnl, MiVerifyImageHeader and MiCreateImageFileMap).
     if is_for_windows && pe.characteristics & constants::IMAGE_FILE_EXECUTABLE_IMAGE == 0 {
         survey.anomaly("PE header", "EXECUTABLE_IMAGE is clear: nothing loads it");
