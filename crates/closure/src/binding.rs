@@ -15,6 +15,7 @@ const VER_FLG_WEAK: u16 = 2;
 pub(crate) fn bind(mut search: Search<'_>) -> Closure {
     if search.loader.rules == Rules::Glibc {
         check_versions(&mut search);
+        check_packed_relocations(&mut search);
     }
     let mut symbols = Symbols::new(&search);
     for index in 0..search.objects.len() {
@@ -45,6 +46,23 @@ fn check_versions(search: &mut Search<'_>) {
                     search.problem(Problem::VersionMissing { version, library, needed_by, weak });
                 }
             }
+        }
+    }
+}
+
+/// glibc from 2.36 on relocates what asks for the version that says so, and refuses what has versions of the C library without
+/// it; one from before relocates none.
+fn check_packed_relocations(search: &mut Search<'_>) {
+    const ANNOUNCED: &str = "GLIBC_ABI_DT_RELR";
+    let Some(library) = search.answers("libc.so.6") else { return };
+    let known = search.objects[library].versions_defined.contains(ANNOUNCED);
+    for needed_by in 0..search.objects.len() {
+        let object = Arc::clone(&search.objects[needed_by]);
+        let mut of_libc = object.versions_needed.iter().filter(|need| need.library.starts_with("libc.so."));
+        let refused = of_libc.clone().next().is_some()
+            && !of_libc.any(|need| need.versions.iter().any(|version| version.name == ANNOUNCED));
+        if object.packed_relocations && (!known || refused) {
+            search.problem(Problem::PackedRelocations { library, needed_by, known });
         }
     }
 }

@@ -71,6 +71,8 @@ pub(crate) struct Object {
     pub(crate) runpath: Option<String>,
     os_abi: (u8, u8),
     flags_1: u64,
+    /// `DT_RELR`.
+    pub(crate) packed_relocations: bool,
     pub(crate) filtered: Vec<String>,
     /// `DF_1_NODEFLIB`: only its own paths are searched.
     pub(crate) own_paths_only: bool,
@@ -165,14 +167,14 @@ impl From<ElfLinkage> for Object {
             weak: false,
             copy: true,
         });
-        let imports =
-            linkage.imports.into_iter().map(|ElfImport { name, weak, version, library, .. }| Request {
-                symbol: name,
-                version,
-                library,
-                weak,
-                copy: false,
-            });
+        let imports = linkage.imports.into_iter().zip(linkage.looked_up).filter(|(_, looked_up)| *looked_up);
+        let imports = imports.map(|(ElfImport { name, weak, version, library }, _)| Request {
+            symbol: name,
+            version,
+            library,
+            weak,
+            copy: false,
+        });
         let requests = imports.chain(copies).collect();
         let mut definitions: HashMap<String, Vec<Definition>> = HashMap::with_capacity(linkage.exports.len());
         for ElfExport { name, version, version_index, hidden, .. } in linkage.exports {
@@ -187,6 +189,7 @@ impl From<ElfLinkage> for Object {
             needed: linkage.needed,
             os_abi: linkage.os_abi,
             flags_1: linkage.flags_1,
+            packed_relocations: linkage.packed_relocations,
             filtered: linkage.filtered,
             soname: linkage.soname,
             rpath: linkage.rpath.filter(|_| linkage.runpath.is_none()),

@@ -208,6 +208,16 @@ pub enum Problem {
         /// Who needs versions of it.
         needed_by: usize,
     },
+    /// It has `DT_RELR`, which the C library found does not know, so that its pointers stay as they were in the file, or which it
+    /// refuses without the version `GLIBC_ABI_DT_RELR` (glibc, elf/dl-version.c).
+    PackedRelocations {
+        /// Index of the C library.
+        library: usize,
+        /// Whose relocations they are.
+        needed_by: usize,
+        /// Whether the C library knows them.
+        known: bool,
+    },
     /// Nobody supplies a symbol that must be there.
     SymbolMissing {
         /// Its name.

@@ -94,6 +94,11 @@ impl Closure {
             Problem::Unversioned { library, needed_by } => {
                 format!("{} has no versions, but {} needs some of it", name(*library), name(*needed_by))
             }
+            Problem::PackedRelocations { library, needed_by, known } => {
+                let why = if *known { "refuses them without the version" } else { "does not know: it lacks" };
+                let (file, library) = (name(*needed_by), name(*library));
+                format!("{file} has packed relocations (DT_RELR), which {library} {why} GLIBC_ABI_DT_RELR")
+            }
             Problem::SymbolMissing { symbol, version, library, needed_by } => {
                 let version = version.as_ref().map(|version| format!("@{version}")).unwrap_or_default();
                 let library = library.as_ref().map(|library| format!(" of {library}")).unwrap_or_default();

@@ -227,6 +227,10 @@ fn problems(closure: &Closure) -> Vec<(String, String)> {
                     format!("symbol {symbol}, needed by {}, is absent", who(*needed_by)),
                 )
             }
+            Problem::PackedRelocations { library, needed_by, .. } => (
+                format!("packed relocations of {}", who(*needed_by)),
+                format!("packed relocations of {} are not applied by {}", who(*needed_by), who(*library)),
+            ),
             Problem::Damaged { library, part, detail } => (
                 format!("library {}", who(*library)),
                 format!("{} is damaged: {part}: {detail}", who(*library)),

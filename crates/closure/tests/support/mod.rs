@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use closure::{Closure, Sysroot, resolve};
 use inspect::facts::ElfLinkage;
@@ -111,6 +111,29 @@ impl Root {
             bytes[at..at + library.len()].copy_from_slice(library.as_bytes());
         }
         fs::write(self.path(path), bytes).unwrap();
+    }
+
+    /// A program for this machine, with its C library.
+    pub(crate) fn hosted_program(&self, path: &str, source: &str, flags: &[&str]) -> PathBuf {
+        let (input, output) = (self.folder.path().join("source.c"), self.path(path));
+        fs::write(&input, source).unwrap();
+        let shell = &self.shell;
+        cmd!(shell, "gcc -pie -fPIE -w -o {output} {input} {flags...}")
+            .quiet()
+            .run()
+            .expect("gcc runs: apt-get install gcc");
+        output
+    }
+
+    /// Whether this machine's loader starts the program; else what it says.
+    pub(crate) fn starts(&self, program: &Path) -> Result<(), String> {
+        let shell = &self.shell;
+        let output = cmd!(shell, "{program}").quiet().ignore_status().output().unwrap();
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
     }
 
     /// A C++ program for this machine, with all that its compiler links by itself.

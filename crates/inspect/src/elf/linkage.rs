@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::dynamic::{self, Tables, Version, value};
-use super::{Image, interpreter, loader, symbols};
+use super::{Image, interpreter, loader, relocations, symbols};
 use crate::Error;
 use crate::bytes::Survey;
 use crate::constants::elf as constants;
 use crate::facts::{Elf, ElfExport, ElfImport, ElfLinkage, NeededVersion, VersionDefinition};
+use crate::limits;
 
 /// The types that a loader binds to: none, object, function, common, TLS and GNU indirect function (glibc, `check_match`).
 const BINDABLE: [u8; 6] = [0, 1, 2, 5, 6, 10];
@@ -26,10 +27,10 @@ pub(crate) fn read(data: &[u8]) -> Result<ElfLinkage, Error> {
     elf.interpreter = interpreter(image, &elf, &mut survey);
     let tables = dynamic::read_names(image, &mut elf, &mut survey);
     loader::check(image, &elf, &mut survey);
-    let (imports, mut exports) = read_symbols(image, &elf, &tables, &mut survey);
+    let mut symbols = read_symbols(image, &elf, &tables, &mut survey);
     // Loaders find symbols by their hashes alone.
     if tables.hash.is_none() && tables.gnu_hash.is_none() {
-        exports.clear();
+        symbols.exports.clear();
     }
     let filters = elf.dynamic.iter().filter(|entry| entry.tag == constants::DT_FILTER);
     let filtered = filters.filter_map(|entry| entry.text.clone()).collect();
@@ -39,6 +40,7 @@ pub(crate) fn read(data: &[u8]) -> Result<ElfLinkage, Error> {
         file_type: elf.file_type,
         machine: elf.machine,
         flags_1: value(&elf, constants::DT_FLAGS_1).unwrap_or(0),
+        packed_relocations: value(&elf, constants::DT_RELR).is_some(),
         interpreter: elf.interpreter,
         os_abi: (elf.os_abi, elf.abi_version),
         filtered,
@@ -49,27 +51,34 @@ pub(crate) fn read(data: &[u8]) -> Result<ElfLinkage, Error> {
         versions_needed: elf.versions_needed,
         versions_defined: elf.versions_defined,
         versioned: tables.version_table.is_some(),
-        imports,
-        exports,
+        imports: symbols.imports,
+        looked_up: symbols.looked_up,
+        exports: symbols.exports,
         anomalies: survey.anomalies,
     })
 }
 
-fn read_symbols(
-    image: Image<'_>,
-    elf: &Elf,
-    tables: &Tables<'_>,
-    survey: &mut Survey,
-) -> (Vec<ElfImport>, Vec<ElfExport>) {
+/// Symbols of both directions, in file order.
+#[derive(Default)]
+struct Symbols {
+    imports: Vec<ElfImport>,
+    /// In step with `imports`.
+    looked_up: Vec<bool>,
+    exports: Vec<ElfExport>,
+}
+
+fn read_symbols(image: Image<'_>, elf: &Elf, tables: &Tables<'_>, survey: &mut Survey) -> Symbols {
     const PART: &str = "dynamic symbols";
-    let (mut imports, mut exports) = (Vec::new(), Vec::new());
-    let Some(address) = tables.symbols else { return (imports, exports) };
+    let mut read = Symbols::default();
+    let Some(address) = tables.symbols else { return read };
     let Some((start, _)) = image.locate(elf, address) else {
         survey.anomaly(PART, format!("DT_SYMTAB {address:#x} is in no segment"));
-        return (imports, exports);
+        return read;
     };
     let size = if image.wide { 24 } else { 16 };
     let count = symbols::count(image, elf, tables, size, survey);
+    // Of more symbols than that, the rest is not read.
+    let named = relocations::named(image, elf, count.min(limits::ITEMS as u64 + 1) as usize);
     let versions = tables.version_table.and_then(|address| image.locate(elf, address));
     let meanings = meanings(elf);
     for index in 1..count {
@@ -91,13 +100,19 @@ fn read_symbols(
         let version = meaning.map(|version| Arc::clone(&version.name));
         let library = meaning.and_then(|version| version.library.clone());
         if symbol.undefined {
-            imports.push(ElfImport { name, weak: symbol.binding == constants::STB_WEAK, version, library });
+            read.looked_up.push(named.as_ref().is_none_or(|named| named.get(index as usize) != Some(&false)));
+            read.imports.push(ElfImport {
+                name,
+                weak: symbol.binding == constants::STB_WEAK,
+                version,
+                library,
+            });
         } else {
             let (version_index, hidden) = (stored & 0x7fff, stored & 0x8000 != 0);
-            exports.push(ElfExport { name, version, library, version_index, hidden });
+            read.exports.push(ElfExport { name, version, library, version_index, hidden });
         }
     }
-    (imports, exports)
+    read
 }
 
 /// What a symbol's version index means, without the base version: its name is the file's and matches no request.

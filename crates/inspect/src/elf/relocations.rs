@@ -18,18 +18,12 @@ pub(super) const PART: &str = "relocations";
 /// that a relocation names.
 pub(super) fn read(image: Image<'_>, elf: &mut Elf, tables: &Tables<'_>, survey: &mut Survey) -> u64 {
     elf.relocations = counted(elf);
-    let plt_is_rel = value(elf, constants::DT_PLTREL) == Some(constants::DT_REL);
-    let found_by = [
-        (constants::DT_RELA, constants::DT_RELASZ, Some(constants::DT_RELACOUNT), true),
-        (constants::DT_REL as i64, constants::DT_RELSZ, Some(constants::DT_RELCOUNT), false),
-        (constants::DT_JMPREL, constants::DT_PLTRELSZ, None, !plt_is_rel),
-    ];
     let kinds = slot_kinds(elf.machine);
     let mut slots = [None, None];
     let mut symbols = 0;
     let mut budget = limits::DYNAMIC_RELOCATIONS;
     let mut search = Search::new(&elf.segments);
-    for (table, size, relative, addends) in found_by {
+    for Tags { table, size, relative, addends } in with_symbols(elf) {
         let Some(table) = located(image, elf, (table, size), survey) else { continue };
         let entries = rows(table, if addends { 3 } else { 2 });
         let relative = relative.and_then(|tag| value(elf, tag)).unwrap_or(0);
@@ -73,6 +67,58 @@ pub(super) fn read(image: Image<'_>, elf: &mut Elf, tables: &Tables<'_>, survey:
     [elf.relocations.data_slots, elf.relocations.function_slots] = slots;
     elf.marks.text_relocations = text_relocations;
     symbols
+}
+
+/// Which symbols a loader looks up: whether a relocation names each of the first `count`. `None` where that cannot be told: a
+/// table is outside the file, has more entries than are read or is of a kind that is not, or it is MIPS, whose slots have none.
+pub(super) fn named(image: Image<'_>, elf: &Elf, count: usize) -> Option<Vec<bool>> {
+    let other_tables = elf.dynamic.iter().any(|entry| NOT_READ.contains(&entry.tag));
+    if elf.machine == constants::EM_MIPS || other_tables {
+        return None;
+    }
+    let mut named = vec![false; count];
+    let (mut survey, mut budget) = (Survey::default(), limits::DYNAMIC_RELOCATIONS);
+    for Tags { table, size, addends, .. } in with_symbols(elf) {
+        if value(elf, table).is_none() {
+            continue;
+        }
+        let found = located(image, elf, (table, size), &mut survey)?;
+        if found.bytes.len() < value(elf, size)? {
+            return None;
+        }
+        for entry in rows(found, if addends { 3 } else { 2 }) {
+            if !admit(&mut budget, &mut survey) {
+                return None;
+            }
+            let (symbol, _) = parts(image, elf.machine, entry.word(entry.word_size())?);
+            if let Some(named) = named.get_mut(symbol as usize) {
+                *named = true;
+            }
+        }
+    }
+    Some(named)
+}
+
+/// Relocations in other forms: those of Android, packed, and LLVM's compact ones (`DT_ANDROID_REL`, `DT_ANDROID_RELA`, `DT_CREL`).
+const NOT_READ: [i64; 3] = [0x6000_000f, 0x6000_0011, 0x4000_0026];
+
+/// By which dynamic entries a table is found, and whether its entries have addends of their own.
+struct Tags {
+    table: i64,
+    size: i64,
+    relative: Option<i64>,
+    addends: bool,
+}
+
+/// The tables whose entries name symbols.
+fn with_symbols(elf: &Elf) -> [Tags; 3] {
+    let plt_is_rel = value(elf, constants::DT_PLTREL) == Some(constants::DT_REL);
+    let tags = |table, size, relative, addends| Tags { table, size, relative, addends };
+    [
+        tags(constants::DT_RELA, constants::DT_RELASZ, Some(constants::DT_RELACOUNT), true),
+        tags(constants::DT_REL as i64, constants::DT_RELSZ, Some(constants::DT_RELCOUNT), false),
+        tags(constants::DT_JMPREL, constants::DT_PLTRELSZ, None, !plt_is_rel),
+    ]
 }
 
 /// A table, as much of it as the file has.

@@ -39,8 +39,13 @@ pub struct ElfLinkage {
     pub versions_defined: Vec<VersionDefinition>,
     /// Whether symbols have versions (`DT_VERSYM`).
     pub versioned: bool,
+    /// Whether it has relative relocations in packed form (`DT_RELR`).
+    pub packed_relocations: bool,
     /// Undefined dynamic symbols.
     pub imports: Vec<ElfImport>,
+    /// For each of `imports`, whether a loader looks it up, which it does where a relocation names it. Linkers that take out
+    /// sections after they entered symbols leave others. All of them where the relocations could not be read.
+    pub looked_up: Vec<bool>,
     /// Dynamic symbols that a loader may bind others to, in file order.
     pub exports: Vec<ElfExport>,
     /// Parts that could not be read or were cut off by a cap.
