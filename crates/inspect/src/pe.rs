@@ -74,10 +74,10 @@ pub(crate) fn read(data: &[u8]) -> Result<(Pe, Vec<Anomaly>), Error> {
     note_entry_point(&pe, &mut survey);
     imports::read(image, &mut pe, wide, &mut survey);
     exports::read(image, &mut pe, &mut survey);
-    pe.base_relocations = relocations::count(image, &pe, &mut survey);
     debug::read(image, &mut pe, &mut survey);
     pe.tls = thread_storage::read(image, &pe, wide, &mut survey);
     pe.load_config = load_config::read(image, &pe, wide, &mut survey);
+    pe.base_relocations = relocations::read(image, &pe, wide, &mut survey);
     pe.rich_header = rich::read(image, &pe);
     pe.clr = managed::read(image, &pe, &mut survey);
     pe.resources = resources::read(image, &pe, &mut survey);

@@ -169,6 +169,39 @@ fn relocations_that_no_loader_applies() {
 }
 
 #[test]
+fn pointers_that_windows_follows_and_no_relocation_names() {
+    // The TLS directory with one callback at 0x80, the load configuration at 0xc0, the relocations at 0x180.
+    let mut content = vec![0; 0x180];
+    let mut put = |at: usize, number: u64| content[at..at + 8].copy_from_slice(&number.to_le_bytes());
+    for (at, to) in [(0, 0x1100), (8, 0x1108), (0x10, 0x1100), (0x18, 0x1080), (0x80, 0x1000)] {
+        put(at, IMAGE_BASE + to);
+    }
+    put(0xc0, 0x94);
+    let (cookie, guard_check, guard_functions) = (0xc0 + 88, 0xc0 + 112, 0xc0 + 128);
+    put(cookie, IMAGE_BASE + 0x1110);
+    put(guard_check, IMAGE_BASE + 0x1_0000_0000);
+    put(guard_functions, IMAGE_BASE + 0x1120);
+    let unrelocated = |entries: &[u16]| {
+        let mut content = content.clone();
+        content.extend(ADDRESS.to_le_bytes());
+        content.extend((8 + 2 * entries.len() as u32).to_le_bytes());
+        content.extend(entries.iter().flat_map(|entry| (0xa000 | entry).to_le_bytes()));
+        let relocations = (5, 0x180, 8 + 2 * entries.len() as u32);
+        let facts = inspect(&file(&content, &[(9, 0, 40), (10, 0xc0, 0x94), relocations]));
+        assert_eq!(facts.anomalies, []);
+        pe(&facts).base_relocations.unrelocated.clone()
+    };
+    let places = [0, 8, 0x10, 0x18, 0x80, cookie as u16, guard_functions as u16];
+    assert!(unrelocated(&places).is_empty(), "a number behind the image is no pointer");
+    for (index, place) in places.iter().enumerate() {
+        let mut others = places.to_vec();
+        others.remove(index);
+        assert_eq!(unrelocated(&others), [ADDRESS + u32::from(*place)]);
+    }
+    assert_eq!(unrelocated(&[]), places.map(|place| ADDRESS + u32::from(place)), "of none");
+}
+
+#[test]
 fn bytes_of_a_section_that_no_page_holds_are_not_what_is_loaded() {
     // A directory of exports behind the page that the section's size in memory reaches.
     let mut bytes = file(&[0; 0x2000], &[(5, 0x1800, 12)]);

@@ -129,7 +129,7 @@ pub(crate) fn pe_facts() -> Facts {
         exports_by_ordinal: 0,
         export_timestamp: 0,
         forwarders: Vec::new(),
-        base_relocations: BaseRelocations { blocks: 1, entries: 12 },
+        base_relocations: BaseRelocations { blocks: 1, entries: 12, unrelocated: Vec::new() },
         debug: Vec::new(),
         tls: None,
         load_config: None,

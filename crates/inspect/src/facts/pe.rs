@@ -217,13 +217,16 @@ pub enum PeFunction {
 }
 
 /// The base relocation table, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 #[schemars(extend("x-source" = "PE/COFF specification, The .reloc Section"))]
 pub struct BaseRelocations {
     /// Blocks (one a 4 KiB page).
     pub blocks: u32,
     /// Entries that are not padding (`IMAGE_REL_BASED_ABSOLUTE`).
     pub entries: u32,
+    /// Pointers of the TLS directory and the load configuration that no entry names, as addresses relative to the image's base.
+    /// Windows follows them after it moved the image.
+    pub unrelocated: Vec<u32>,
 }
 
 /// One exported address that is another library's.

@@ -16,6 +16,12 @@ struct Layout {
     enclave: u64,
 }
 
+impl Layout {
+    fn of(wide: bool) -> &'static Layout {
+        if wide { &WIDE } else { &NARROW }
+    }
+}
+
 const NARROW: Layout =
     Layout { word: 4, dependent_load_flags: 54, cookie: 60, guard_flags: 88, tables: 104, enclave: 156 };
 const WIDE: Layout =
@@ -37,7 +43,7 @@ pub(super) fn read(image: Image<'_>, pe: &Pe, wide: bool, survey: &mut Survey) -
         survey.anomaly(PART, format!("{size:#x} bytes at {offset:#x} end outside the file"));
         return None;
     }
-    let layout = if wide { WIDE } else { NARROW };
+    let layout = Layout::of(wide);
     let field = |at: u64, length: u64| {
         if at + length > u64::from(size) {
             return 0;
@@ -71,4 +77,22 @@ pub(super) fn read(image: Image<'_>, pe: &Pe, wide: bool, survey: &mut Survey) -
         eh_continuation_count: word(layout.enclave, 3),
         extended_guard_check: word(layout.enclave, 4),
     })
+}
+
+/// Where in the directory addresses are, and which.
+pub(super) fn pointers(config: &LoadConfig, wide: bool) -> [(u64, u64); 10] {
+    let Layout { word, cookie, tables, enclave, .. } = Layout::of(wide);
+    let at = |from: &u64, index: u64, address: u64| (from + index * word, address);
+    [
+        at(cookie, 0, config.security_cookie),
+        at(cookie, 1, config.se_handler_table),
+        at(cookie, 3, config.guard_check),
+        at(cookie, 4, config.guard_dispatch),
+        at(cookie, 5, config.guard_functions),
+        at(tables, 5, config.hybrid_metadata),
+        at(enclave, 0, config.enclave),
+        at(enclave, 1, config.volatile_metadata),
+        at(enclave, 2, config.eh_continuations),
+        at(enclave, 4, config.extended_guard_check),
+    ]
 }

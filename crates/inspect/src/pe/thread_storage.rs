@@ -47,3 +47,13 @@ pub(super) fn read(image: Image<'_>, pe: &Pe, wide: bool, survey: &mut Survey) -
         offset += size;
     }
 }
+
+/// Where addresses are, relative to the image's base, and which: the directory's own, and those of the callbacks.
+pub(super) fn pointers(pe: &Pe, tls: &PeTls, wide: bool) -> Vec<(u64, u64)> {
+    let size = if wide { 8 } else { 4 };
+    let words = |start: u32| (0..).map(move |index| u64::from(start) + index * size);
+    let start = directory(pe, TLS).map_or(0, |place| place.address);
+    let fields = [tls.data.0, tls.data.1, tls.index, tls.callbacks_address];
+    let list = words(pe.relative(tls.callbacks_address).unwrap_or(0)).zip(tls.callbacks.iter().copied());
+    words(start).zip(fields).chain(list).collect()
+}

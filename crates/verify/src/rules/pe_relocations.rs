@@ -43,10 +43,15 @@ fn check(pe: &Pe, subject: &Subject, _: &Policy) -> Judgement {
             expected,
         );
     }
-    let relocations = pe.base_relocations;
+    let relocations = &pe.base_relocations;
     let observed = format!("{} base relocations in {} blocks", relocations.entries, relocations.blocks);
     if relocations.entries > 0 {
-        return Judgement::pass(observed, expected);
+        // What Windows itself follows; a table that lacks one was not left as the linker wrote it.
+        let Some(at) = relocations.unrelocated.first() else { return Judgement::pass(observed, expected) };
+        let observed = format!("{observed}, and none for the pointer at {at:#x}, which Windows follows");
+        let offset = pe.file_offset(*at).unwrap_or_default();
+        let width = if pe.magic == PE32_PLUS { 8 } else { 4 };
+        return Judgement::fail(observed, expected).at(subject.bytes, offset, width);
     }
     let observed = format!("{observed}, though RELOCS_STRIPPED is clear");
     // Below, any number may be meant as an address, and code has addresses of 32 bits.
@@ -102,11 +107,23 @@ mod tests {
     fn with_number(number: u64, offset: usize, change: fn(&mut Pe)) -> Judgement {
         let mut facts = pe_facts();
         let pe = pe_of(&mut facts);
-        pe.base_relocations = BaseRelocations { blocks: 1, entries: 0 };
+        pe.base_relocations = BaseRelocations { blocks: 1, ..BaseRelocations::default() };
         change(pe);
         let mut bytes = vec![0; 0x2600];
         bytes[offset..offset + 8].copy_from_slice(&number.to_le_bytes());
         judge(&RULE, &facts, &bytes, &Policy::for_target(Target::X86_64Windows))
+    }
+
+    #[test]
+    fn a_pointer_that_windows_follows_has_a_relocation() {
+        let judgement = judge_pe(&RULE, |pe, _| pe.base_relocations.unrelocated = vec![0x2008, 0x2010]);
+        assert_ends(
+            &judgement,
+            Outcome::Fail,
+            "12 base relocations in 1 blocks, and none for the pointer at 0x2008",
+        );
+        let offset = pe_of(&mut pe_facts()).file_offset(0x2008).unwrap();
+        assert_eq!(judgement.evidence[0].offset, offset);
     }
 
     #[test]

@@ -245,6 +245,14 @@ const MUTATIONS: &[Mutation] = &[
         let directory = pe(bytes, BASE_RELOCATION_DIRECTORY);
         put(bytes, directory, 8, 0);
     }),
+    mutation("SW-PE-RELOCATIONS", Fixture::Console, "the TLS index's entry is made padding", |bytes| {
+        let tls = number(bytes, pe(bytes, directory(9)), 4);
+        unrelocate(bytes, tls + 16);
+    }),
+    mutation("SW-PE-RELOCATIONS", Fixture::Hardened, "the stack cookie's entry is made padding", |bytes| {
+        let load_config = number(bytes, pe(bytes, directory(10)), 4);
+        unrelocate(bytes, load_config + 88);
+    }),
     mutation("SW-PE-NX", Fixture::Console, "NX_COMPAT cleared", |bytes| {
         let field = pe(bytes, DLL_CHARACTERISTICS);
         change(bytes, field, 2, |flags| flags & !0x100);

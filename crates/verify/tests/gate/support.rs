@@ -319,6 +319,24 @@ pub(crate) fn pe_offset(bytes: &[u8], address: u64) -> usize {
     (offset + address - start) as usize
 }
 
+/// Takes the type, `IMAGE_REL_BASED_DIR64`, from the base relocation of what is at an address relative to the image base.
+pub(crate) fn unrelocate(bytes: &mut [u8], address: u64) {
+    let field = pe(bytes, BASE_RELOCATION_DIRECTORY);
+    let mut block = pe_offset(bytes, number(bytes, field, 4));
+    let end = block + number(bytes, field + 4, 4) as usize;
+    while block < end {
+        let (page, size) = (number(bytes, block, 4), number(bytes, block + 4, 4) as usize);
+        let mut entries = (block + 8..block + size).step_by(2);
+        let wanted = 0xa000 | address & 0xfff;
+        let entry = entries.find(|at| page == address & !0xfff && number(bytes, *at, 2) == wanted);
+        if let Some(entry) = entry {
+            return put(bytes, entry, 2, 0);
+        }
+        block += size;
+    }
+    panic!("{address:#x} has no relocation in the fixture");
+}
+
 /// Writes the checksum of the file as it is: the sum of all 16-bit words with end-around carry, plus the size.
 pub(crate) fn put_checksum(bytes: &mut [u8]) {
     let field = pe(bytes, CHECKSUM);

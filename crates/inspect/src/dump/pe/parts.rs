@@ -13,11 +13,15 @@ pub(super) fn dump(text: &mut String, pe: &Pe) {
     for bound in &pe.bound_imports {
         line(text, format_args!("Bound to {}, time stamp {:#x}", bound.library, bound.timestamp));
     }
-    let relocations = pe.base_relocations;
+    let relocations = &pe.base_relocations;
     line(
         text,
         format_args!("Base relocations: {} entries in {} blocks", relocations.entries, relocations.blocks),
     );
+    if !relocations.unrelocated.is_empty() {
+        let places: Vec<_> = relocations.unrelocated.iter().map(|place| format!("{place:#x}")).collect();
+        line(text, format_args!("Pointers without a relocation: {}", places.join(" ")));
+    }
     pe.debug.iter().for_each(|entry| debug(text, entry));
     if let Some(config) = &pe.load_config {
         load_config(text, config);
