@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use inspect::Facts;
-use inspect::facts::{Binary, Pe, PeFunction, ResourceName};
+use inspect::facts::{Binary, ManifestSetting, Pe, PeFunction, ResourceName};
 
 /// Where the only section is loaded, and where it is in the file.
 const ADDRESS: u32 = 0x1000;
@@ -364,7 +364,12 @@ fn with_resource(kind: u32, bytes: &[u8]) -> Facts {
 fn manifests_that_are_deep_wide_or_no_xml_end() {
     let facts = with_resource(24, b"<assembly><application><windowsSettings><longPathAware> true </longPathAware></windowsSettings></application></assembly>\0\0");
     let settings = &pe(&facts).resources.as_ref().unwrap().manifests[0].settings;
-    assert_eq!((settings[0].name.as_str(), settings[0].value.as_str()), ("longPathAware", "true"));
+    let ManifestSetting { name, value, is_read } = &settings[0];
+    assert_eq!(
+        (name.as_str(), value.as_str(), *is_read),
+        ("longPathAware", "true", false),
+        "of no namespace"
+    );
 
     assert_says(&with_resource(24, "<a>".repeat(80_000).as_bytes()), "not XML");
     assert_says(&with_resource(24, format!("<a>{}</a>", "<b/>".repeat(50_000)).as_bytes()), "not XML");
@@ -372,6 +377,55 @@ fn manifests_that_are_deep_wide_or_no_xml_end() {
     let entities = b"<!DOCTYPE a [<!ENTITY b \"bbbbbbbb\"><!ENTITY c \"&b;&b;&b;&b;\">]><a>&c;&c;&c;</a>";
     assert_says(&with_resource(24, entities), "not XML");
     assert_says(&with_resource(24, b"<a></b>"), "not XML");
+}
+
+/// Which settings Windows reads of a manifest whose root has `content`.
+fn read_settings(content: &str) -> Vec<String> {
+    let manifest = format!("<assembly xmlns='urn:schemas-microsoft-com:asm.v1'>{content}</assembly>");
+    let facts = with_resource(24, manifest.as_bytes());
+    assert_eq!(facts.anomalies, []);
+    let settings = &pe(&facts).resources.as_ref().unwrap().manifests[0].settings;
+    settings.iter().filter(|setting| setting.is_read).map(|setting| setting.name.clone()).collect()
+}
+
+#[test]
+fn settings_are_read_in_their_elements_and_namespaces() {
+    let of_windows = |name: &str, year: &str| {
+        let namespace = format!("http://schemas.microsoft.com/SMI/{year}/WindowsSettings");
+        let settings =
+            format!("<windowsSettings><{name} xmlns='{namespace}'>true</{name}></windowsSettings>");
+        read_settings(&format!(
+            "<application xmlns='urn:schemas-microsoft-com:asm.v3'>{settings}</application>"
+        ))
+    };
+    assert_eq!(of_windows("longPathAware", "2016"), ["longPathAware"]);
+    assert!(of_windows("longPathAware", "2005").is_empty(), "where it came in 2016");
+    assert_eq!(of_windows("dpiAware", "2005"), ["dpiAware"]);
+    assert_eq!(of_windows("later", "2031"), ["later"], "not known here");
+    let bare =
+        "<longPathAware xmlns='http://schemas.microsoft.com/SMI/2016/WindowsSettings'>true</longPathAware>";
+    let settings = format!("<windowsSettings>{bare}</windowsSettings>");
+    assert!(read_settings(&settings).is_empty(), "outside of `application`");
+    assert!(
+        read_settings(&format!("<trustInfo><application>{settings}</application></trustInfo>")).is_empty()
+    );
+
+    let level = "<requestedExecutionLevel level='asInvoker'/>";
+    let privileges = format!("<security><requestedPrivileges>{level}</requestedPrivileges></security>");
+    let both = ["requestedExecutionLevel", "uiAccess"];
+    for version in ["v1", "v2", "v3"] {
+        let namespace = format!("urn:schemas-microsoft-com:asm.{version}");
+        let trust = format!("<trustInfo xmlns='{namespace}'>{privileges}</trustInfo>");
+        assert_eq!(read_settings(&trust), both, "{version}");
+    }
+    assert!(read_settings(&format!("<trustInfo xmlns='urn:other'>{privileges}</trustInfo>")).is_empty());
+    assert!(read_settings(&format!("<trustInfo>{level}</trustInfo>")).is_empty(), "not where it belongs");
+
+    let system = "<application><supportedOS Id='{8e0f7a12-bfb3-4fe8-b9a5-48fd50a15a9a}'/></application>";
+    let compatibility = "compatibility xmlns='urn:schemas-microsoft-com:compatibility.v1'";
+    assert_eq!(read_settings(&format!("<{compatibility}>{system}</compatibility>")), ["supportedOS"]);
+    assert!(read_settings(&format!("<compatibility>{system}</compatibility>")).is_empty());
+    assert!(read_settings(system).is_empty());
 }
 
 #[test]

@@ -44,29 +44,82 @@ fn decode(bytes: &[u8]) -> String {
 
 fn settings(document: &Document<'_>) -> Vec<ManifestSetting> {
     let mut settings = Vec::new();
-    let mut note = |name: &str, value: &str| {
-        if settings.len() < SETTINGS {
-            settings.push(ManifestSetting { name: name.to_owned(), value: value.trim().to_owned() });
-        }
-    };
     for node in document.root().descendants().filter(Node::is_element) {
+        let mut note = |name: &str, value: &str, is_read: bool| {
+            if settings.len() < SETTINGS {
+                let (name, value) = (name.to_owned(), value.trim().to_owned());
+                settings.push(ManifestSetting { name, value, is_read });
+            }
+        };
+        let namespace = node.tag_name().namespace().unwrap_or("");
         let parent = node.parent_element().map_or("", |parent| parent.tag_name().name());
         match (parent, node.tag_name().name()) {
             (_, "requestedExecutionLevel") => {
-                note("requestedExecutionLevel", node.attribute("level").unwrap_or(""));
-                note("uiAccess", node.attribute("uiAccess").unwrap_or("false"));
+                let path = ["requestedPrivileges", "security", "trustInfo", "assembly"];
+                let is_read = ASSEMBLY.contains(&namespace) && is_below(node, &path);
+                note("requestedExecutionLevel", node.attribute("level").unwrap_or(""), is_read);
+                note("uiAccess", node.attribute("uiAccess").unwrap_or("false"), is_read);
             }
-            (_, "supportedOS") => note("supportedOS", node.attribute("Id").unwrap_or("")),
+            (_, "supportedOS") => {
+                let is_read = namespace == COMPATIBILITY
+                    && is_below(node, &["application", "compatibility", "assembly"]);
+                note("supportedOS", node.attribute("Id").unwrap_or(""), is_read);
+            }
             ("assembly", "assemblyIdentity") => {
-                note("name", node.attribute("name").unwrap_or(""));
-                note("version", node.attribute("version").unwrap_or(""));
+                note("name", node.attribute("name").unwrap_or(""), true);
+                note("version", node.attribute("version").unwrap_or(""), true);
             }
             ("dependentAssembly", "assemblyIdentity") => {
-                note("dependency", node.attribute("name").unwrap_or(""))
+                note("dependency", node.attribute("name").unwrap_or(""), true)
             }
-            ("windowsSettings", name) => note(name, node.text().unwrap_or("")),
+            ("windowsSettings", name) => {
+                let is_read = is_below(node, &["windowsSettings", "application", "assembly"])
+                    && is_looked_up(name, namespace);
+                note(name, node.text().unwrap_or(""), is_read);
+            }
             _ => {}
         }
     }
     settings
 }
+
+/// Whether these are the elements around `node`, from the inner to the outermost.
+fn is_below(node: Node<'_, '_>, elements: &[&str]) -> bool {
+    let around = node.ancestors().skip(1).filter(Node::is_element);
+    around.map(|element| element.tag_name().name()).eq(elements.iter().copied())
+}
+
+/// Namespaces of manifests themselves, which Windows takes for one.
+const ASSEMBLY: [&str; 3] = [
+    "urn:schemas-microsoft-com:asm.v1",
+    "urn:schemas-microsoft-com:asm.v2",
+    "urn:schemas-microsoft-com:asm.v3",
+];
+const COMPATIBILITY: &str = "urn:schemas-microsoft-com:compatibility.v1";
+
+/// The namespace that a setting is looked up in has the year in which Windows got it (Windows, SbsCs: Application manifests;
+/// `QueryActCtxSettingsW` asks for both); of a setting that is not listed any year will do.
+fn is_looked_up(name: &str, namespace: &str) -> bool {
+    const SETTINGS: &str = "http://schemas.microsoft.com/SMI/";
+    let Some(year) = namespace.strip_prefix(SETTINGS).and_then(|rest| rest.strip_suffix("/WindowsSettings"))
+    else {
+        return false;
+    };
+    YEARS.iter().find(|(known, _)| *known == name).is_none_or(|(_, first)| *first == year)
+}
+
+const YEARS: [(&str, &str); 13] = [
+    ("autoElevate", "2005"),
+    ("disableTheming", "2005"),
+    ("dpiAware", "2005"),
+    ("disableWindowFiltering", "2011"),
+    ("printerDriverIsolation", "2011"),
+    ("highResolutionScrollingAware", "2013"),
+    ("ultraHighResolutionScrollingAware", "2013"),
+    ("dpiAwareness", "2016"),
+    ("longPathAware", "2016"),
+    ("gdiScaling", "2017"),
+    ("activeCodePage", "2019"),
+    ("heapType", "2020"),
+    ("supportedArchitectures", "2024"),
+];

@@ -1,6 +1,6 @@
 //! SW-PE-MANIFEST: what Windows is told about the program.
 
-use inspect::facts::Pe;
+use inspect::facts::{ManifestSetting, Pe};
 
 use crate::rule::{Check, Judgement, Rule, listed, listed_or_none};
 use crate::{Policy, Subject};
@@ -28,10 +28,20 @@ fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
     for (name, value) in &policy.manifest {
         // Which of several is taken depends on the system's language, so each must say it, and none anything else.
         for manifest in manifests {
-            let said = manifest.settings.iter().filter(|setting| setting.name == *name);
-            let said: Vec<_> = said.map(|setting| setting.value.as_str()).collect();
-            if said.is_empty() || !said.iter().all(|said| said.eq_ignore_ascii_case(value)) {
-                wrong.push(format!("{name} {}", listed_or_none(&said)));
+            let (said, unread): (Vec<_>, Vec<_>) = manifest
+                .settings
+                .iter()
+                .filter(|setting| setting.name == *name)
+                .partition(|setting| setting.is_read);
+            let values = |settings: &[&ManifestSetting]| {
+                settings.iter().map(|setting| setting.value.clone()).collect::<Vec<_>>()
+            };
+            if said.is_empty() || !said.iter().all(|said| said.value.eq_ignore_ascii_case(value)) {
+                let mut told = format!("{name} {}", listed_or_none(&values(&said)));
+                if !unread.is_empty() {
+                    told += &format!(" (and {} where Windows does not read it)", listed(&values(&unread)));
+                }
+                wrong.push(told);
             }
         }
     }
@@ -50,6 +60,7 @@ mod tests {
         let setting = |(name, value): &(&str, &str)| ManifestSetting {
             name: (*name).to_owned(),
             value: (*value).to_owned(),
+            is_read: true,
         };
         let settings = settings.iter().map(setting).collect();
         judge_pe(&RULE, |pe, policy| {
@@ -64,6 +75,7 @@ mod tests {
         let level = |value: &str| ManifestSetting {
             name: "requestedExecutionLevel".to_owned(),
             value: value.to_owned(),
+            is_read: true,
         };
         let judged = |manifests: &[&[&str]]| {
             let manifest = |values: &&[&str]| Manifest {
@@ -88,6 +100,26 @@ mod tests {
             "requireAdministrator",
         );
         assert_ends(&judged(&[&["asInvoker"], &[]]), Outcome::Fail, "none");
+    }
+
+    #[test]
+    fn what_windows_does_not_read_says_nothing() {
+        let judged = |read: &[bool]| {
+            judge_pe(&RULE, |pe, policy| {
+                let setting = |is_read: &bool| ManifestSetting {
+                    name: "longPathAware".to_owned(),
+                    value: if *is_read { "true" } else { "false" }.to_owned(),
+                    is_read: *is_read,
+                };
+                let manifests =
+                    vec![Manifest { text: String::new(), settings: read.iter().map(setting).collect() }];
+                pe.resources = Some(Resources { manifests, ..Resources::default() });
+                policy.manifest.insert("longPathAware".to_owned(), "true".to_owned());
+            })
+        };
+        let unread = judged(&[false]);
+        assert_ends(&unread, Outcome::Fail, "longPathAware none (and false where Windows does not read it)");
+        assert_ends(&judged(&[true, false]), Outcome::Pass, "longPathAware true");
     }
 
     #[test]

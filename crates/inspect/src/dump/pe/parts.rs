@@ -148,7 +148,8 @@ fn resources(text: &mut String, resources: &Resources) {
     for manifest in &resources.manifests {
         line(text, format_args!("Manifest: {} bytes", manifest.text.len()));
         for setting in &manifest.settings {
-            line(text, format_args!("  {} {}", setting.name, setting.value));
+            let unread = if setting.is_read { "" } else { " (Windows does not read it there)" };
+            line(text, format_args!("  {} {}{unread}", setting.name, setting.value));
         }
     }
 }

@@ -82,4 +82,6 @@ pub struct ManifestSetting {
     pub name: String,
     /// Its value, without the spaces around it.
     pub value: String,
+    /// Whether Windows reads it there: of what stands in other elements or another namespace it is as if it were not there.
+    pub is_read: bool,
 }
