@@ -103,6 +103,14 @@ const RULES: &[Rule] = &[
         check: Check::Against(exports),
     },
     Rule {
+        id: "SW-REGRESSION-SONAME",
+        summary: "the library gives itself the name that it had",
+        why: "What was linked to the older version asks for it by that name, and does not find this one.",
+        fix: "keep the SONAME; for a library that breaks with the older one ship both, and waive this once",
+        references: &["ELF gABI, Shared Object Dependencies: DT_SONAME"],
+        check: Check::Against(soname),
+    },
+    Rule {
         id: "SW-REGRESSION-INTERPRETER",
         summary: "the loader is the one of the older version",
         why: "A device that has the old loader need not have the new one.",
@@ -179,6 +187,14 @@ fn size(old: &Sighting, new: &Sighting, policy: &Policy) -> Judgement {
 fn interpreter(old: &Sighting, new: &Sighting, _: &Policy) -> Judgement {
     let shown = |path: &Option<String>| path.clone().unwrap_or_else(|| "no interpreter".to_owned());
     Judgement::require(old.interpreter == new.interpreter, shown(&new.interpreter), shown(&old.interpreter))
+}
+
+fn soname(old: &Sighting, new: &Sighting, _: &Policy) -> Judgement {
+    let Some(name) = &old.soname else {
+        return Judgement::not_applicable("nobody asks for the older version by a SONAME");
+    };
+    let observed = new.soname.as_deref().unwrap_or("no SONAME");
+    Judgement::require(observed == name, observed.to_owned(), name.clone())
 }
 
 #[cfg(test)]
@@ -359,6 +375,27 @@ mod tests {
         elf("SW-REGRESSION-INTERPRETER", "/lib/ld-musl", |elf| {
             elf.interpreter = Some("/lib/ld-musl-aarch64.so.1".to_owned());
         });
+    }
+
+    #[test]
+    fn another_soname_is_named_and_a_first_one_is_none() {
+        let named = |name: Option<&str>| {
+            let mut facts = elf_facts();
+            elf_of(&mut facts).soname = name.map(str::to_owned);
+            sighting(&facts, Target::Aarch64Linux)
+        };
+        let judged = |old, new| {
+            let policy = Policy::for_target(Target::Aarch64Linux);
+            let judgement = soname(&named(old), &named(new), &policy);
+            (judgement.outcome, judgement.observed)
+        };
+        let first = Some("libship.so.1");
+        for (new, observed) in [(Some("libship.so.2"), "libship.so.2"), (None, "no SONAME")] {
+            let (outcome, told) = judged(first, new);
+            assert!(outcome == Outcome::Fail && told == observed, "{told}");
+        }
+        assert_eq!(judged(first, first).0, Outcome::Pass);
+        assert_eq!(judged(None, first).0, Outcome::NotApplicable);
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub struct Sighting {
     pub(crate) place: (BinaryFormat, u16, u16),
     pub(crate) size: u64,
     pub(crate) interpreter: Option<String>,
+    /// `DT_SONAME`.
+    pub(crate) soname: Option<String>,
     /// In lower case where Windows compares them so.
     pub(crate) libraries: BTreeSet<String>,
     /// The highest version by the beginning of its name (`GLIBC_`); names without a number stand for themselves.
@@ -141,7 +143,7 @@ impl Sighting {
             }
         }
         let (mut libraries, mut sections) = (BTreeSet::new(), BTreeSet::new());
-        let (mut floors, mut interpreter) = (BTreeMap::new(), None);
+        let (mut floors, mut interpreter, mut soname) = (BTreeMap::new(), None, None);
         let exports = match &subject.facts.binary {
             Binary::Elf(elf) => Exports::of_elf(elf, subject),
             Binary::Pe(pe) => Exports::of_pe(pe, subject),
@@ -152,6 +154,7 @@ impl Sighting {
                 libraries.extend(loaded_otherwise(elf).map(|(library, _)| library.to_owned()));
                 sections.extend(elf.sections.iter().map(|section| section.name.clone()));
                 interpreter.clone_from(&elf.interpreter);
+                soname.clone_from(&elf.soname);
                 for name in elf.versions_needed.iter().flat_map(|need| &need.versions) {
                     let (family, version) = parsed(&name.name);
                     let highest = floors.entry(family).or_insert(None);
@@ -172,6 +175,7 @@ impl Sighting {
             place,
             size,
             interpreter,
+            soname,
             libraries,
             floors,
             sections,
