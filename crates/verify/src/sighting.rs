@@ -229,6 +229,12 @@ fn parsed(name: &str) -> (String, Option<Version>) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use artifact::Target;
+    use inspect::facts::{Facts, Language, LanguageMark};
+    use xshell::{Shell, cmd};
+
     use super::*;
     use crate::testing::*;
 
@@ -254,6 +260,109 @@ mod tests {
         assert!(stdcall("_foo@4").answers("_foo@4") && !stdcall("_foo").answers("_foo@4"));
         assert!(!exports(&["foo"], &["#2"], false).answers("#1"));
         assert!(exports(&["foo"], &["#2"], false).answers("#2"));
+    }
+
+    /// What a library promises that gcc links of a function `given`, changed before it is read.
+    fn linked(flags: &[&str], change: impl FnOnce(&mut Vec<u8>, &Elf)) -> Exports {
+        let folder = tempfile::tempdir().unwrap();
+        let [library, source, script] =
+            ["library.so", "library.c", "map"].map(|name| folder.path().join(name));
+        let code = "#ifdef HOSTED\nint rand(void);\n#else\n#define rand() 1\n#endif\nint given(void) { return rand(); }\n";
+        fs::write(&source, code).unwrap();
+        fs::write(&script, "FIRST_1.0 { global: given; local: *; };\n").unwrap();
+        let shell = Shell::new().unwrap();
+        shell.change_dir(folder.path());
+        cmd!(shell, "gcc -shared -fPIC -o {library} {source} {flags...}")
+            .quiet()
+            .run()
+            .expect("gcc links: apt-get install gcc libc6-dev");
+        let mut bytes = fs::read(library).unwrap();
+        let mut facts = inspect::inspect(&bytes).unwrap();
+        change(&mut bytes, elf_of(&mut facts));
+        let mut facts = inspect::inspect(&bytes).unwrap();
+        let elf = elf_of(&mut facts).clone();
+        Exports::of_elf(&elf, &Subject::new("library.so", &bytes, &facts))
+    }
+
+    /// Where the dynamic entry points to, which in such a library is the offset in the file.
+    fn table(elf: &Elf, tag: i64) -> usize {
+        elf.dynamic.iter().find(|entry| entry.tag == tag).unwrap().value as usize
+    }
+
+    #[test]
+    fn a_library_promises_its_symbols_with_versions_and_not_the_versions() {
+        const DT_VERSYM: i64 = 0x6fff_fff0;
+        const DT_VERDEF: i64 = 0x6fff_fffc;
+        let versioned = ["-Wl,--version-script=map", "-nostdlib"];
+        let only = |name: &str| BTreeSet::from([name.to_owned()]);
+        let exports = linked(&versioned, |_, _| ());
+        assert!(exports.versioned && exports.answers("given") && !exports.answers("given@FIRST_2.0"));
+        assert_eq!(exports.promised, only("given@FIRST_1.0"));
+
+        // Some linkers give the symbol that stands for a version none itself. Of the two symbols it is the one of type absolute,
+        // whichever comes first.
+        for symbol in [1, 2] {
+            let exports = linked(&versioned, |bytes, elf| {
+                bytes[table(elf, DT_VERSYM) + 2 * symbol] = 1;
+            });
+            let promised = exports.promised.iter().map(String::as_str).collect::<Vec<_>>();
+            assert!(promised == ["given@FIRST_1.0"] || promised == ["given"], "{promised:?}");
+        }
+
+        // Versions that cannot be read: names alone.
+        let exports = linked(&versioned, |bytes, elf| bytes[table(elf, DT_VERDEF)] ^= 2);
+        assert!(exports.promised.contains("given") && !exports.versioned, "{exports:?}");
+
+        // Versions of others are none of its own, also where all symbols have an entry in the table of versions.
+        let exports = linked(&["-DHOSTED"], |bytes, elf| assert!(bytes.len() > table(elf, DT_VERSYM)));
+        assert!(!exports.versioned && exports.answers("given@ANY"), "{exports:?}");
+        assert_eq!(exports.promised, only("given"));
+    }
+
+    #[test]
+    fn files_are_of_one_kind_where_format_class_and_machine_are() {
+        let seen = |facts: &Facts| {
+            Sighting::of(&Subject::new("test", b"", facts), &Policy::for_target(Target::Aarch64Linux))
+        };
+        let (elf, mut other) = (elf_facts(), elf_facts());
+        elf_of(&mut other).machine = 62;
+        let elf = seen(&elf);
+        assert!(elf.is_for_the_same_as(&elf));
+        assert!(!elf.is_for_the_same_as(&seen(&other)));
+        assert!(!elf.is_for_the_same_as(&seen(&pe_facts())));
+    }
+
+    #[test]
+    fn every_mitigation_is_asked_for_whatever_the_policy_leaves_out() {
+        let policy = |target| Policy {
+            bind_now: false,
+            stack_protector: false,
+            fortify: false,
+            separate_code: false,
+            control_flow_guard: Requirement::Ignore,
+            cet_compat: false,
+            stack_cookies: false,
+            high_image_base: false,
+            control_flow: Vec::new(),
+            ..Policy::for_target(target)
+        };
+        let asked = |facts: &Facts, target| {
+            let judged = judged_mitigations(&Subject::new("test", b"", facts), &policy(target));
+            let asked = judged.into_iter().filter(|(_, outcome)| *outcome != Outcome::NotApplicable);
+            asked.map(|(name, _)| name).collect::<BTreeSet<_>>()
+        };
+        let mut facts = elf_facts();
+        let marks = &mut elf_of(&mut facts).marks;
+        marks.languages = vec![LanguageMark { language: Language::CFamily, evidence: "told".to_owned() }];
+        marks.fortifiable = vec!["memcpy".to_owned()];
+        let elf = asked(&facts, Target::Aarch64Linux);
+        for rule in ["SW-ELF-BIND-NOW", "SW-ELF-STACK-PROTECTOR", "SW-ELF-FORTIFY", "SW-ELF-SEPARATE-CODE"] {
+            assert!(elf.contains(rule), "{rule}: {elf:?}");
+        }
+        let pe = asked(&pe_facts(), Target::X86_64Windows);
+        for rule in ["SW-PE-CFG", "SW-PE-CET", "SW-PE-STACK-PROTECTOR", "SW-PE-IMAGE-BASE"] {
+            assert!(pe.contains(rule), "{rule}: {pe:?}");
+        }
     }
 
     #[test]

@@ -124,6 +124,25 @@ mod tests {
     }
 
     #[test]
+    fn a_version_that_two_libraries_must_have_is_weak_where_both_needs_are() {
+        let with = |first: u16, second: u16| {
+            judge_elf(&RULE, |elf, _| {
+                let need = &mut elf.versions_needed[1];
+                need.versions[0].name = "GLIBC_2.34".to_owned();
+                need.versions[0].flags = first;
+                let mut other = need.clone();
+                other.library = "libother.so.1".to_owned();
+                other.versions[0].flags = second;
+                elf.versions_needed.push(other);
+            })
+        };
+        assert_ends(&with(2, 2), Outcome::Pass, "weakly also GLIBC_2.34");
+        for (first, second) in [(2, 0), (0, 2), (0, 0)] {
+            assert_ends(&with(first, second), Outcome::Fail, "GLIBC_2.34");
+        }
+    }
+
+    #[test]
     fn a_weak_version_is_no_floor_and_is_said() {
         let weak = judge_elf(&RULE, |elf, _| {
             elf.versions_needed[1].versions[0].flags = 2;

@@ -116,14 +116,20 @@ mod tests {
 
     #[test]
     fn a_pointer_that_windows_follows_has_a_relocation() {
-        let judgement = judge_pe(&RULE, |pe, _| pe.base_relocations.unrelocated = vec![0x2008, 0x2010]);
-        assert_ends(
-            &judgement,
-            Outcome::Fail,
-            "12 base relocations in 1 blocks, and none for the pointer at 0x2008",
-        );
-        let offset = pe_of(&mut pe_facts()).file_offset(0x2008).unwrap();
-        assert_eq!(judgement.evidence[0].offset, offset);
+        for (magic, shown) in [(0x20b, "0102030405060708"), (0x10b, "01020304")] {
+            let mut facts = pe_facts();
+            let pe = pe_of(&mut facts);
+            pe.magic = magic;
+            pe.base_relocations.unrelocated = vec![0x2008, 0x2010];
+            let offset = pe.file_offset(0x2008).unwrap();
+            let mut bytes = vec![0; 0x2600];
+            bytes[offset as usize..][..8].copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8]);
+            let judgement = judge(&RULE, &facts, &bytes, &Policy::for_target(Target::X86_64Windows));
+            let told = "12 base relocations in 1 blocks, and none for the pointer at 0x2008";
+            assert_ends(&judgement, Outcome::Fail, told);
+            let evidence = &judgement.evidence[0];
+            assert_eq!((evidence.offset, evidence.bytes.as_str()), (offset, shown));
+        }
     }
 
     #[test]
