@@ -262,6 +262,24 @@ fn more_program_headers_than_linux_takes() {
 }
 
 #[test]
+fn as_many_program_headers_as_linux_takes() {
+    // 65,536 bytes of them, which only those of class 32 come to.
+    let segments = |count: u16| {
+        let mut bytes = vec![0; 52 + 32 * 2100];
+        bytes[..7].copy_from_slice(b"\x7fELF\x01\x01\x01");
+        for (at, value) in [(16, 3_u16), (18, 3), (20, 1), (28, 52), (40, 52), (42, 32), (44, count)] {
+            bytes[at..at + 2].copy_from_slice(&value.to_le_bytes());
+        }
+        let facts = inspect::inspect(&bytes).unwrap();
+        let refused = facts.anomalies.iter().any(|anomaly| anomaly.detail.contains("which Linux refuses"));
+        let Binary::Elf(elf) = facts.binary else { panic!("made as ELF") };
+        (elf.segments.len(), refused)
+    };
+    assert_eq!(segments(2048), (2048, false));
+    assert_eq!(segments(2049), (2048, true));
+}
+
+#[test]
 fn a_start_that_cannot_be() {
     let program = Program::new();
     let interpreter = program.segment(PT_INTERP);

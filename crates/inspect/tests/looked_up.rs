@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use inspect::facts::Binary;
 use xshell::{Shell, cmd};
 
 /// Programs and libraries of this machine, and libraries for AArch64, in order of their paths.
@@ -52,4 +53,36 @@ fn a_loader_looks_up_what_relocations_name() {
     }
     assert!(compared > 1000, "{compared} imports compared");
     assert!(left_out > 0, "this very program, of Rust, has __tls_get_addr, which the linker needed no more");
+}
+
+/// `__tls_get_addr` of this very program is not looked up; it is where nobody can tell.
+#[test]
+fn where_relocations_are_not_all_read_everything_is_looked_up() {
+    const DT_DEBUG: u64 = 21;
+    let bytes = fs::read(std::env::current_exe().unwrap()).unwrap();
+    let all =
+        |bytes: &[u8]| inspect::elf_linkage(bytes).unwrap().looked_up.iter().all(|looked_up| *looked_up);
+    assert!(!all(&bytes));
+    let changed = |at: usize, value: &[u8]| {
+        let mut bytes = bytes.clone();
+        bytes[at..at + value.len()].copy_from_slice(value);
+        bytes
+    };
+    let mips = 8_u16.to_le_bytes();
+    assert!(all(&changed(18, &mips)), "MIPS has slots without relocations");
+
+    let Binary::Elf(elf) = inspect::inspect(&bytes).unwrap().binary else {
+        panic!("tests are built for Linux")
+    };
+    let dynamic = elf.segments.iter().find(|segment| segment.kind == 2).unwrap().offset as usize;
+    let entry = |tag: u64| {
+        let position = elf.dynamic.iter().position(|entry| entry.tag as u64 == tag).unwrap();
+        dynamic + 16 * position
+    };
+    for tag in [0x6000_000f_u64, 0x6000_0011, 0x4000_0026] {
+        assert!(all(&changed(entry(DT_DEBUG), &tag.to_le_bytes())), "{tag:#x}");
+    }
+    let (table, size) = (entry(7), entry(8) + 8);
+    assert!(all(&changed(size, &(1_u64 << 40).to_le_bytes())), "longer than the file");
+    assert!(all(&changed(table + 8, &(1_u64 << 40).to_le_bytes())), "outside of the file");
 }

@@ -42,3 +42,35 @@ fn an_import_without_a_version_does_not_get_the_name_of_the_file_that_wants_it()
         bytes[at] ^= 2;
     }
 }
+
+#[test]
+fn a_loader_binds_by_names_versions_and_which_of_them_is_the_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let [source, script, library] =
+        ["library.c", "library.map", "library.so"].map(|name| folder.path().join(name));
+    let code = "int first(void) { return 1; } int second(void) { return 2; }\n\
+                __asm__(\".symver first,given@FIRST_1.0\"); __asm__(\".symver second,given@@SECOND_1.0\");\n";
+    fs::write(&source, code).unwrap();
+    fs::write(&script, "FIRST_1.0 { global: given; local: *; }; SECOND_1.0 { } FIRST_1.0;\n").unwrap();
+    let shell = Shell::new().unwrap();
+    for style in ["gnu", "sysv", "both"] {
+        let options = ["-shared", "-fPIC", "-nostdlib", "-Wl,-soname,library.so.1", "-Wl,-F,filtered.so"];
+        cmd!(
+            shell,
+            "gcc {options...} -Wl,--hash-style={style} -Wl,--version-script,{script} -o {library} {source}"
+        )
+        .quiet()
+        .run()
+        .expect("gcc links: apt-get install gcc libc6-dev");
+        let linkage = inspect::elf_linkage(&fs::read(&library).unwrap()).unwrap();
+        let exports = linkage.exports.iter().filter(|export| export.name == "given");
+        let mut exports: Vec<_> =
+            exports.map(|export| (export.version.as_deref(), export.version_index, export.hidden)).collect();
+        exports.sort_unstable();
+        assert_eq!(exports, [(Some("FIRST_1.0"), 2, true), (Some("SECOND_1.0"), 3, false)], "{style}");
+        assert_eq!(linkage.filtered, ["filtered.so"]);
+        let defined = linkage.versions_defined.iter().map(|version| (version.name.as_str(), version.index));
+        let expected = [("library.so.1", 1), ("FIRST_1.0", 2), ("SECOND_1.0", 3)];
+        assert_eq!(defined.collect::<Vec<_>>(), expected, "{style}");
+    }
+}

@@ -78,7 +78,7 @@ fn read_symbols(image: Image<'_>, elf: &Elf, tables: &Tables<'_>, survey: &mut S
     let size = if image.wide { 24 } else { 16 };
     let count = symbols::count(image, elf, tables, size, survey);
     // Of more symbols than that, the rest is not read.
-    let named = relocations::named(image, elf, count.min(limits::ITEMS as u64 + 1) as usize);
+    let named = relocations::named(image, elf, count.min(limits::ITEMS as u64) as usize);
     let versions = tables.version_table.and_then(|address| image.locate(elf, address));
     let meanings = meanings(elf);
     for index in 1..count {
