@@ -133,6 +133,12 @@ fn headers_that_windows_refuses() {
     assert_eq!(inspect(&bytes).anomalies, []);
     let optional = 0x80 + 24;
     let section = optional + 240;
+    // What it says on the edge of that, and firmware, which loads by itself.
+    assert_eq!(inspect(&with(bytes.clone(), &[(SIZE_OF_IMAGE, 0x1040)])).anomalies, []);
+    inspect(&with(bytes.clone(), &[(optional + 32, 0)]));
+    let mut firmware = bytes.clone();
+    (firmware[CHARACTERISTICS], firmware[optional + 68]) = (0, 10);
+    assert_eq!(inspect(&firmware).anomalies, []);
     for (at, value, words) in [
         (CHARACTERISTICS, 0x2000_u32, "EXECUTABLE_IMAGE is clear"),
         (optional + 24, 0x4000_8000, "is no multiple of 0x10000"),
@@ -143,6 +149,20 @@ fn headers_that_windows_refuses() {
         let size = if at == CHARACTERISTICS { 2 } else { 4 };
         changed[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
         assert_says(&inspect(&changed), words);
+    }
+}
+
+#[test]
+fn sections_share_bytes_of_the_file_where_both_have_some() {
+    const SECOND: usize = 0x98 + 240 + 40;
+    const RAW_SIZE: usize = SECOND + 16;
+    const RAW_OFFSET: usize = SECOND + 20;
+    let bytes = file_of_sections(&[0; 512], &[], 2);
+    let inside = bytes.len() as u32 - 256;
+    for (size, offset, shares) in [(0, inside, false), (256, 0, false), (256, inside, true)] {
+        let facts = inspect(&with(bytes.clone(), &[(RAW_SIZE, size), (RAW_OFFSET, offset)]));
+        let told = facts.anomalies.iter().any(|anomaly| anomaly.detail.contains("share bytes of the file"));
+        assert_eq!(told, shares, "{size} bytes at {offset:#x}: {:?}", facts.anomalies);
     }
 }
 
@@ -268,6 +288,17 @@ fn no_header_makes_a_payload_a_part_of_the_program() {
     // A string table that no section's name is in: its first word is its size.
     let strings = with(longer.clone(), &[(POINTER_TO_SYMBOLS, end), (end as usize, 800)]);
     assert_eq!(overlay(&strings), 800);
+    // One with a name: as much of it as that.
+    let mut named = file_of_sections(&[0; 512], &[], 2);
+    let (end_of_named, second) = (named.len() as u32, 0x98 + 240 + 40);
+    named[second..second + 8].copy_from_slice(b"/4\0\0\0\0\0\0");
+    named.extend([&800_u32.to_le_bytes()[..], b"a_name_of_20_letters\0", &[b'x'; 775]].concat());
+    assert_eq!(overlay(&with(named, &[(POINTER_TO_SYMBOLS, end_of_named)])), 775);
+    // Symbols make all of it a part.
+    let mut symbols = program.clone();
+    symbols.extend([0; 18]);
+    symbols.extend([&32_u32.to_le_bytes()[..], &[b'x'; 28]].concat());
+    assert_eq!(overlay(&with(symbols, &[(POINTER_TO_SYMBOLS, end), (POINTER_TO_SYMBOLS + 4, 1)])), 0);
 
     // Entries of the certificate table: size, revision 2.0, type.
     let certificate = |kind: u16, body: &[u8]| {
@@ -409,6 +440,10 @@ fn settings_are_read_in_their_elements_and_namespaces() {
     assert!(
         read_settings(&format!("<trustInfo><application>{settings}</application></trustInfo>")).is_empty()
     );
+
+    let identity = "<assemblyIdentity name='ship' version='1.2.3.4'/>";
+    let dependency = format!("<dependency><dependentAssembly>{identity}</dependentAssembly></dependency>");
+    assert_eq!(read_settings(&format!("{identity}{dependency}")), ["name", "version", "dependency"]);
 
     let level = "<requestedExecutionLevel level='asInvoker'/>";
     let privileges = format!("<security><requestedPrivileges>{level}</requestedPrivileges></security>");
