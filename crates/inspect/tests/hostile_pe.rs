@@ -199,7 +199,7 @@ fn pointers_that_windows_follows_and_no_relocation_names() {
     put(0xc0, 0x94);
     let (cookie, guard_check, guard_functions) = (0xc0 + 88, 0xc0 + 112, 0xc0 + 128);
     put(cookie, IMAGE_BASE + 0x1110);
-    put(guard_check, IMAGE_BASE + 0x1_0000_0000);
+    put(guard_check, IMAGE_BASE + 0x1000_0000);
     put(guard_functions, IMAGE_BASE + 0x1120);
     let unrelocated = |entries: &[u16]| {
         let mut content = content.clone();
@@ -209,7 +209,11 @@ fn pointers_that_windows_follows_and_no_relocation_names() {
         let relocations = (5, 0x180, 8 + 2 * entries.len() as u32);
         let facts = inspect(&file(&content, &[(9, 0, 40), (10, 0xc0, 0x94), relocations]));
         assert_eq!(facts.anomalies, []);
-        pe(&facts).base_relocations.unrelocated.clone()
+        let counted = &pe(&facts).base_relocations;
+        assert_eq!((counted.blocks, counted.entries as usize), (1, entries.len()));
+        let told = inspect::dump(&facts).contains("\nPointers without a relocation: 0x1");
+        assert_eq!(told, !counted.unrelocated.is_empty());
+        counted.unrelocated.clone()
     };
     let places = [0, 8, 0x10, 0x18, 0x80, cookie as u16, guard_functions as u16];
     assert!(unrelocated(&places).is_empty(), "a number behind the image is no pointer");

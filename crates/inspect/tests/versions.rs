@@ -63,14 +63,18 @@ fn a_loader_binds_by_names_versions_and_which_of_them_is_the_default() {
         .run()
         .expect("gcc links: apt-get install gcc libc6-dev");
         let linkage = inspect::elf_linkage(&fs::read(&library).unwrap()).unwrap();
+        assert_eq!(linkage.anomalies, []);
         let exports = linkage.exports.iter().filter(|export| export.name == "given");
         let mut exports: Vec<_> =
             exports.map(|export| (export.version.as_deref(), export.version_index, export.hidden)).collect();
         exports.sort_unstable();
         assert_eq!(exports, [(Some("FIRST_1.0"), 2, true), (Some("SECOND_1.0"), 3, false)], "{style}");
         assert_eq!(linkage.filtered, ["filtered.so"]);
-        let defined = linkage.versions_defined.iter().map(|version| (version.name.as_str(), version.index));
-        let expected = [("library.so.1", 1), ("FIRST_1.0", 2), ("SECOND_1.0", 3)];
+        let defined = linkage
+            .versions_defined
+            .iter()
+            .map(|version| (version.name.as_str(), version.index, version.flags));
+        let expected = [("library.so.1", 1, 1), ("FIRST_1.0", 2, 0), ("SECOND_1.0", 3, 0)];
         assert_eq!(defined.collect::<Vec<_>>(), expected, "{style}");
     }
 }
