@@ -159,7 +159,7 @@ fn sections_share_bytes_of_the_file_where_both_have_some() {
     const RAW_OFFSET: usize = SECOND + 20;
     let bytes = file_of_sections(&[0; 512], &[], 2);
     let inside = bytes.len() as u32 - 256;
-    for (size, offset, shares) in [(0, inside, false), (256, 0, false), (256, inside, true)] {
+    for (size, offset, shares) in [(0, inside, false), (inside, 0, false), (256, inside, true)] {
         let facts = inspect(&with(bytes.clone(), &[(RAW_SIZE, size), (RAW_OFFSET, offset)]));
         let told = facts.anomalies.iter().any(|anomaly| anomaly.detail.contains("share bytes of the file"));
         assert_eq!(told, shares, "{size} bytes at {offset:#x}: {:?}", facts.anomalies);
