@@ -405,7 +405,12 @@ fn manifests_that_are_deep_wide_or_no_xml_end() {
         ("longPathAware", "true", false),
         "of no namespace"
     );
+    let told = inspect::dump(&facts);
+    let unread = "\n  longPathAware true (Windows does not read it there)\n";
+    assert!(told.contains("\nResources: 1\n") && told.contains(unread), "{told}");
 
+    let many = with_resource(24, format!("<a>{}</a>", "<supportedOS/>".repeat(300)).as_bytes());
+    assert_eq!(pe(&many).resources.as_ref().unwrap().manifests[0].settings.len(), 200);
     assert_says(&with_resource(24, "<a>".repeat(80_000).as_bytes()), "not XML");
     assert_says(&with_resource(24, format!("<a>{}</a>", "<b/>".repeat(50_000)).as_bytes()), "not XML");
     assert_says(&with_resource(24, &[b' '; 300 << 10]), "not read");
