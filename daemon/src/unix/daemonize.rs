@@ -53,9 +53,11 @@ impl Readiness {
         report(self.launcher.take(), 0, "");
     }
 
-    /// The launcher prints the failure and exits with its code.
-    pub(crate) fn failed(&mut self, failure: &Failure) {
-        report(self.launcher.take(), failure.code(), &failure.to_string());
+    /// The launcher prints the failure and exits with its code, with the lock free for whoever tries again then.
+    pub(crate) fn failed(mut self, failure: &Failure) {
+        let launcher = self.launcher.take();
+        drop(self);
+        report(launcher, failure.code(), &failure.to_string());
     }
 }
 
@@ -95,6 +97,7 @@ pub(crate) fn daemonize(options: &Options) -> Result<Readiness, Failure> {
     match become_daemon() {
         Ok(pid_file) => Ok(Readiness { launcher, _pid_file: pid_file, _lock: lock }),
         Err(failure) => {
+            drop(lock);
             report(launcher.take(), failure.code(), &failure.to_string());
             Err(failure)
         }

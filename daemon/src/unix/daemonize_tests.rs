@@ -45,7 +45,10 @@ extern "C" fn be_the_program() {
     });
     match then.as_str() {
         "be ready" => readiness.ready(),
-        "fail" => readiness.failed(&Failure::new(Cause::Config, "the port is taken", "choose another")),
+        "fail" => {
+            readiness.failed(&Failure::new(Cause::Config, "the port is taken", "choose another"));
+            process::exit(0);
+        }
         _ => process::abort(),
     }
     // Until the test opens and closes its end.

@@ -72,7 +72,10 @@ pub(crate) fn run_daemonized(config: Option<PathBuf>, how: Daemonize) -> Result<
     let (sender, inbox) = mpsc::channel();
     let ended = forward_signals(sender.clone())
         .and_then(|()| guard(config.as_deref(), false, &mut launcher, (sender, inbox)));
-    ended.inspect_err(|failure| launcher.0.failed(failure))
+    if let Err(failure) = &ended {
+        launcher.0.failed(failure);
+    }
+    ended
 }
 
 /// A launcher that waits for its daemon to be ready.
