@@ -41,9 +41,10 @@ impl Drop for Running {
 fn config(folder: &Path, script: &str) -> std::path::PathBuf {
     let path = folder.join("seaworthyd.toml");
     let done = folder.join("done").display().to_string();
+    // The shell itself says that it is done: a `touch` that has not quite ended when the daemon stops would be told.
     let text = format!(
         "control.path = {:?}\n[[workloads]]\nname = \"web\"\nrestart = \"never\"\ncommand = \"/bin/sh\"\n\
-         args = [\"-c\", '''{script}; touch {done}; sleep 1000''']\n",
+         args = [\"-c\", '''{script}; : > {done}; exec sleep 1000''']\n",
         folder.join("control.sock")
     );
     std::fs::write(&path, text).expect("written");
