@@ -29,7 +29,8 @@ impl Closed {
             Binary::Pe(_) => {
                 let file_name = name.rsplit(['/', '!']).next().unwrap_or(name);
                 let (program, windows) = (inspect::pe_linkage(bytes)?, SystemDlls::windows_10());
-                Closed::Pe(closure::resolve_pe(file_name, &program, sysroot.root(), &windows))
+                let folder = sysroot.folder_of(Path::new(name));
+                Closed::Pe(closure::resolve_pe(file_name, &program, &folder, &windows))
             }
         })
     }

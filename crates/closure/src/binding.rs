@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::limits;
+use crate::musl;
 use crate::object::{Object, Request, Rules};
-use crate::outcome::{Binding, Closure, Problem};
+use crate::outcome::{Binding, Closure, NotApplied, Problem};
 use crate::search::Search;
 
 /// glibc's flag of a version that may be missing (`vna_flags`).
@@ -15,8 +16,8 @@ const VER_FLG_WEAK: u16 = 2;
 pub(crate) fn bind(mut search: Search<'_>) -> Closure {
     if search.loader.rules == Rules::Glibc {
         check_versions(&mut search);
-        check_packed_relocations(&mut search);
     }
+    check_packed_relocations(&mut search);
     let mut symbols = Symbols::new(&search);
     for index in 0..search.objects.len() {
         symbols.bind(index, &mut search);
@@ -50,20 +51,48 @@ fn check_versions(search: &mut Search<'_>) {
     }
 }
 
-/// glibc from 2.36 on relocates what asks for the version that says so, and refuses what has versions of the C library without
-/// it; one from before relocates none.
+/// Pointers that the C library found leaves as they stand in the file.
 fn check_packed_relocations(search: &mut Search<'_>) {
-    const ANNOUNCED: &str = "GLIBC_ABI_DT_RELR";
-    let Some(library) = search.answers("libc.so.6") else { return };
-    let known = search.objects[library].versions_defined.contains(ANNOUNCED);
-    for needed_by in 0..search.objects.len() {
-        let object = Arc::clone(&search.objects[needed_by]);
-        let mut of_libc = object.versions_needed.iter().filter(|need| need.library.starts_with("libc.so."));
-        let refused = of_libc.clone().next().is_some()
-            && !of_libc.any(|need| need.versions.iter().any(|version| version.name == ANNOUNCED));
-        if object.packed_relocations && (!known || refused) {
-            search.problem(Problem::PackedRelocations { library, needed_by, known });
+    let packed = |index: &usize| search.objects[*index].packed_relocations;
+    let packed: Vec<_> = (0..search.objects.len()).filter(packed).collect();
+    let rules = search.loader.rules;
+    let library = match rules {
+        Rules::Glibc => search.answers("libc.so.6"),
+        Rules::Musl => search.libraries.iter().position(|library| musl::is_part(&library.name)),
+    };
+    let Some(library) = library.filter(|_| !packed.is_empty()) else { return };
+    let by_musl = if rules == Rules::Musl { not_applied_by_musl(search, library) } else { None };
+    for needed_by in packed {
+        let because = match rules {
+            Rules::Glibc => not_applied_by_glibc(&search.objects[library], &search.objects[needed_by]),
+            Rules::Musl => by_musl.clone(),
+        };
+        if let Some(because) = because {
+            search.problem(Problem::PackedRelocations { library, needed_by, because });
         }
+    }
+}
+
+/// glibc from 2.36 on relocates what asks for the version that says so, and refuses what has versions of the C library without
+/// it (elf/dl-version.c); one from before relocates none.
+fn not_applied_by_glibc(libc: &Object, object: &Object) -> Option<NotApplied> {
+    const ANNOUNCED: &str = "GLIBC_ABI_DT_RELR";
+    if !libc.versions_defined.contains(ANNOUNCED) {
+        return Some(NotApplied::OldGlibc);
+    }
+    let of_libc = || object.versions_needed.iter().filter(|need| need.library.starts_with("libc.so."));
+    let announced = of_libc().any(|need| need.versions.iter().any(|version| version.name == ANNOUNCED));
+    (of_libc().next().is_some() && !announced).then_some(NotApplied::NotAnnounced)
+}
+
+/// musl looks at no version: it relocates what it knows, and passes over the rest.
+fn not_applied_by_musl(search: &Search<'_>, library: usize) -> Option<NotApplied> {
+    let real = search.libraries[library].real.as_deref()?;
+    let bytes = search.root.read(real, limits::LIBRARY_BYTES).unwrap_or_default();
+    match musl::version(&bytes) {
+        None => Some(NotApplied::MuslOfUnknownVersion),
+        Some(version) if musl::applies_packed_relocations(&version) => None,
+        Some(version) => Some(NotApplied::OldMusl { version }),
     }
 }
 

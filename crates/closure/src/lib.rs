@@ -17,6 +17,7 @@ mod configuration;
 mod error;
 mod families;
 mod limits;
+mod musl;
 mod object;
 mod outcome;
 mod pe;
@@ -26,7 +27,9 @@ mod text;
 mod tokens;
 
 pub use error::{Error, ErrorKind};
-pub use outcome::{Binding, Closure, Edge, Interpreter, Library, PassedOver, Problem, Reason, Via, Weight};
+pub use outcome::{
+    Binding, Closure, Edge, Interpreter, Library, NotApplied, PassedOver, Problem, Reason, Via, Weight,
+};
 pub use pe::{PeClosure, PeProblem, PeSupplier, SystemDlls, resolve_pe};
 pub use search::resolve;
 pub use sysroot::Sysroot;

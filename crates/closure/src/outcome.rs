@@ -154,6 +154,23 @@ pub enum Weight {
     Note,
 }
 
+/// Why a C library does not apply packed relocations (`DT_RELR`).
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotApplied {
+    /// A glibc before 2.36: it does not have the version `GLIBC_ABI_DT_RELR`.
+    OldGlibc,
+    /// glibc refuses what needs versions of it and not `GLIBC_ABI_DT_RELR` (elf/dl-version.c).
+    NotAnnounced,
+    /// A musl before 1.2.4.
+    OldMusl {
+        /// Its version.
+        version: String,
+    },
+    /// Which musl it is cannot be told, so neither whether it applies them.
+    MuslOfUnknownVersion,
+}
+
 /// What is missing, damaged, or not to be told. Indexes are into `libraries`.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -208,15 +225,14 @@ pub enum Problem {
         /// Who needs versions of it.
         needed_by: usize,
     },
-    /// It has `DT_RELR`, which the C library found does not know, so that its pointers stay as they were in the file, or which it
-    /// refuses without the version `GLIBC_ABI_DT_RELR` (glibc, elf/dl-version.c).
+    /// It has `DT_RELR`, which the C library found does not apply, so that its pointers stay as they were in the file, or refuses.
     PackedRelocations {
         /// Index of the C library.
         library: usize,
         /// Whose relocations they are.
         needed_by: usize,
-        /// Whether the C library knows them.
-        known: bool,
+        /// Why it does not.
+        because: NotApplied,
     },
     /// Nobody supplies a symbol that must be there.
     SymbolMissing {
@@ -261,7 +277,9 @@ impl Problem {
             Problem::VersionMissing { weak: true, .. }
             | Problem::Unversioned { .. }
             | Problem::PathUnknown { .. } => Weight::Note,
-            Problem::Damaged { .. } | Problem::LimitReached { .. } => Weight::Unknown,
+            Problem::Damaged { .. }
+            | Problem::LimitReached { .. }
+            | Problem::PackedRelocations { because: NotApplied::MuslOfUnknownVersion, .. } => Weight::Unknown,
             _ => Weight::Breaks,
         }
     }

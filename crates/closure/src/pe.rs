@@ -423,9 +423,16 @@ mod tests {
     #[test]
     fn names_are_compared_as_windows_does() {
         let windows = SystemDlls::windows_10();
-        for name in
-            ["KERNEL32.dll", "kernel32", "Ws2_32.DLL", "winspool.drv", "API-MS-WIN-CRT-heap-l1-1-0.dll"]
-        {
+        for name in [
+            "KERNEL32.dll",
+            "kernel32",
+            "Ws2_32.DLL",
+            "winspool.drv",
+            "MFC42u.DLL",
+            "ntoskrnl.exe",
+            "NDIS.SYS",
+            "API-MS-WIN-CRT-heap-l1-1-0.dll",
+        ] {
             assert!(windows.has(name), "{name}");
         }
         let not_there = [

@@ -11,6 +11,7 @@ use crate::binding;
 use crate::configuration::Loader;
 use crate::families::{Family, family};
 use crate::limits;
+use crate::musl;
 use crate::object::{Object, Rules, Unfit};
 use crate::outcome::{Closure, Edge, Interpreter, Library, PassedOver, Problem, Reason, Via};
 use crate::sysroot::Sysroot;
@@ -278,7 +279,7 @@ impl<'a> Search<'a> {
         let object = self.root.object(&real).ok()?;
         let asked = name == interpreter.path
             || object.soname.as_deref() == Some(name)
-            || self.loader.rules == Rules::Musl && is_part_of_musl(name);
+            || self.loader.rules == Rules::Musl && musl::is_part(name);
         let path = interpreter.path.clone();
         asked.then_some(Found::File { path, real, object, via: Via::Interpreter })
     }
@@ -467,10 +468,4 @@ fn is_entered(path: &str, object: &Object) -> bool {
     let is_looked_at =
         ["lib", "ld-", "ld.so."].iter().any(|begin| name.starts_with(begin)) && name.contains(".so");
     is_looked_at && object.soname.as_deref().is_none_or(|soname| soname == name)
-}
-
-/// musl is one file: these names are all it (ldso/dynlink.c, `reserved`).
-fn is_part_of_musl(name: &str) -> bool {
-    let Some(name) = name.strip_prefix("lib") else { return false };
-    ["c.", "pthread.", "rt.", "m.", "dl.", "util.", "xnet."].iter().any(|part| name.starts_with(part))
 }

@@ -64,6 +64,12 @@ impl Sysroot {
         Some(format!("/{}", file.strip_prefix(&self.root).ok()?.to_str()?))
     }
 
+    /// The folder in the root that a file of this machine stands in; the root itself where it does not stand there.
+    pub fn folder_of(&self, file: &Path) -> PathBuf {
+        let place = self.place(file).unwrap_or_default();
+        self.host(place.rsplit_once('/').map_or("", |(folder, _)| folder))
+    }
+
     /// The bytes of the regular file at `path`, links followed inside of the root. `Ok(None)`: nothing is there.
     ///
     /// # Errors
@@ -269,6 +275,12 @@ mod tests {
         }
         assert_eq!(root.place(&inside.join("lib/file")).as_deref(), Some("/usr/lib/file"));
         assert_eq!(root.place(&folder.path().join("secret")), None);
+        assert_eq!(root.folder_of(&inside.join("lib/file")), root.root().join("usr/lib"));
+        fs::write(inside.join("file"), "inside").unwrap();
+        assert_eq!(root.folder_of(&inside.join("file")), root.root());
+        for elsewhere in [folder.path().join("secret"), inside.join("none")] {
+            assert_eq!(root.folder_of(&elsewhere), root.root());
+        }
         assert!(root.read("/usr/lib", 1).is_err(), "a folder has no bytes");
         assert!(Sysroot::open(&inside.join("usr/lib/file")).is_err());
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 
 use crate::limits;
-use crate::outcome::{Closure, Edge, PassedOver, Problem, Reason, Weight};
+use crate::outcome::{Closure, Edge, NotApplied, PassedOver, Problem, Reason, Weight};
 use crate::pe::{PeClosure, PeProblem, PeSupplier};
 
 /// The tree of libraries, each with the newest version needed of it, then the problems.
@@ -94,10 +94,21 @@ impl Closure {
             Problem::Unversioned { library, needed_by } => {
                 format!("{} has no versions, but {} needs some of it", name(*library), name(*needed_by))
             }
-            Problem::PackedRelocations { library, needed_by, known } => {
-                let why = if *known { "refuses them without the version" } else { "does not know: it lacks" };
+            Problem::PackedRelocations { library, needed_by, because } => {
+                let why = match because {
+                    NotApplied::OldGlibc => "does not know: it lacks GLIBC_ABI_DT_RELR".to_owned(),
+                    NotApplied::NotAnnounced => {
+                        "refuses them without the version GLIBC_ABI_DT_RELR".to_owned()
+                    }
+                    NotApplied::OldMusl { version } => {
+                        format!("does not know: it is musl {version}, and 1.2.4 is the first that does")
+                    }
+                    NotApplied::MuslOfUnknownVersion => {
+                        "knows from musl 1.2.4 on, and which musl it is cannot be told".to_owned()
+                    }
+                };
                 let (file, library) = (name(*needed_by), name(*library));
-                format!("{file} has packed relocations (DT_RELR), which {library} {why} GLIBC_ABI_DT_RELR")
+                format!("{file} has packed relocations (DT_RELR), which {library} {why}")
             }
             Problem::SymbolMissing { symbol, version, library, needed_by } => {
                 let version = version.as_ref().map(|version| format!("@{version}")).unwrap_or_default();

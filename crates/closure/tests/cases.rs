@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use closure::{PassedOver, Problem, Reason, Sysroot, Via, Weight, tree};
-use support::{INTERPRETER, Root, sentences};
+use support::{INTERPRETER, Root, sentences, table};
 
 /// Case 19 of the verification anchors: private libraries beside the program.
 #[test]
@@ -475,12 +475,6 @@ fn case_18_a_cpp_program_finds_all_of_libstdcpp() {
     );
 }
 
-/// Where the dynamic entry with `tag` points to; in the files linked here that is the offset in the file too.
-fn table(bytes: &[u8], tag: i64) -> usize {
-    let inspect::facts::Binary::Elf(elf) = inspect::inspect(bytes).unwrap().binary else { panic!("not ELF") };
-    elf.dynamic.iter().find(|entry| entry.tag == tag).unwrap().value as usize
-}
-
 /// As mold leaves them with `--gc-sections`: ld.so starts such a program, also with `LD_BIND_NOW=1`.
 #[test]
 fn a_symbol_that_no_relocation_names_is_not_looked_up() {
@@ -509,54 +503,6 @@ fn a_symbol_that_no_relocation_names_is_not_looked_up() {
         (closure.is_complete(), closure.bindings.len())
     });
     assert!(complete == [(true, 1), (false, 1)] || complete == [(false, 1), (true, 1)], "{complete:?}");
-}
-
-#[test]
-fn packed_relocations_are_known_to_the_c_library_and_announced() {
-    const DT_VERNEED: i64 = 0x6fff_fffe;
-    let root = Root::new();
-    let relr = ["-Wl,-z,pack-relative-relocs"];
-    let pointers = "static int a, b; int *c[] = {&a, &b, &a}; int start(void) { return *c[1]; }";
-    let versions = "GLIBC_2.2.5 { global: start; local: *; };";
-    let libc = root.versioned_library("/lib/libc.so.6", "int start(void) { return 1; }", versions);
-    // The linker asks for the version only where the C library's are needed.
-    let library = root.library_with("/lib/libx.so.1", pointers, &[], &relr);
-    root.program("/bin/app", "void _start(void) {}", &[&library, &libc], &[]);
-    let told = sentences(&root.close("/bin/app"));
-    assert_eq!(
-        told,
-        "/lib/libx.so.1 has packed relocations (DT_RELR), which /lib/libc.so.6 does not know: it lacks GLIBC_ABI_DT_RELR\n"
-    );
-    root.library("/lib/libx.so.1", pointers, &[]);
-    assert!(root.close("/bin/app").is_complete(), "without them");
-
-    // This machine's C library knows them, and what ld.so says of a program is what is told here.
-    root.library_with("/lib/libx.so.1", pointers, &[], &relr);
-    let source =
-        "int start(void); static int a; int *volatile c[] = {&a, &a, &a}; int main() { return *c[1]; }";
-    let program = root.hosted_program("/here", source, &relr);
-    let here = Sysroot::open("/".as_ref()).unwrap();
-    let close = |bytes: &[u8]| closure::resolve(&inspect::elf_linkage(bytes).unwrap(), None, &here);
-    let mut bytes = fs::read(&program).unwrap();
-    assert!(close(&bytes).is_complete(), "{}", tree(&close(&bytes)));
-    assert_eq!(root.starts(&program), Ok(()));
-    // The versions asked of libc.so.6, 16 bytes each behind the 16 of the file's: hash at 0 and name at 8.
-    let first = table(&bytes, DT_VERNEED) + 16;
-    let inspect::facts::Binary::Elf(elf) = inspect::inspect(&bytes).unwrap().binary else {
-        panic!("not ELF")
-    };
-    let asked = &elf.versions_needed[0].versions;
-    let announced = asked.iter().position(|version| version.name == "GLIBC_ABI_DT_RELR").unwrap();
-    let other = first + 16 * usize::from(announced == 0);
-    let announced = first + 16 * announced;
-    for field in [0, 8] {
-        bytes.copy_within(other + field..other + field + 4, announced + field);
-    }
-    fs::write(&program, &bytes).unwrap();
-    let refused = root.starts(&program).unwrap_err();
-    assert!(refused.contains("DT_RELR without GLIBC_ABI_DT_RELR dependency"), "{refused}");
-    let told = sentences(&close(&bytes));
-    assert!(told.contains("libc.so.6 refuses them without the version GLIBC_ABI_DT_RELR"), "{told}");
 }
 
 #[test]

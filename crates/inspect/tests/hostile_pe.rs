@@ -167,6 +167,9 @@ fn names_of_c_have_an_underscore_in_front_on_32_bit_x86() {
     };
     assert_eq!(symbols(0x8664, b"__stack_chk_fail\0"), ["__stack_chk_fail"]);
     assert_eq!(symbols(0x14c, b"___stack_chk_fail\0"), ["__stack_chk_fail"]);
+    assert_eq!(symbols(0x8664, b".refptr.__stack_chk_guard\0"), [".refptr.__stack_chk_guard"]);
+    assert_eq!(symbols(0x14c, b"___chk_fail\0"), ["__chk_fail"]);
+    assert!(symbols(0x8664, b"__chk_fail_\0").is_empty());
     assert!(symbols(0x8664, b"___stack_chk_fail\0").is_empty());
     assert!(symbols(0x14c, b"__stack_chk_fail\0").is_empty());
 }

@@ -24,7 +24,11 @@ const PACKERS: &[(&str, &str)] = &[
     (".enigma", "Enigma"),
     (".ndata", "NSIS"),
     ("_winzip_", "WinZip"),
+    (INCREMENTAL, "MSVC's incremental linking, or a packer under its name"),
 ];
+
+/// Room for functions that grow, which no loader fills; the code is in `.text` (MSVC, /INCREMENTAL).
+const INCREMENTAL: &str = ".textbss";
 
 /// Who packed the file, by what a packer cannot hide: its sections.
 pub(crate) fn packer(pe: &Pe) -> Option<(&PeSection, &'static str)> {
@@ -66,7 +70,7 @@ pub(crate) fn no_code_of_its_own(pe: &Pe) -> Option<String> {
     if is_intermediate_language(pe) {
         return Some(".NET code, which is compiled where it runs".to_owned());
     }
-    let (_, packer) = packer(pe)?;
+    let (_, packer) = packer(pe).filter(|(section, _)| section.name != INCREMENTAL)?;
     Some(format!("packed by {packer}: the code is not in the file to be looked at, see SW-PE-PACKER"))
 }
 
@@ -128,6 +132,11 @@ mod tests {
         assert!(said(|pe| pe.sections[0].name = "UPX0".into()).contains("UPX"));
         assert!(said(|pe| pe.sections[0].name = ".ndata".into()).contains("NSIS"));
         assert!(said(|pe| pe.sections[0].raw_size = 0).contains("unknown packer"));
+        let incremental = |pe: &mut Pe| {
+            let room = PeSection { name: ".textbss".into(), raw_size: 0, ..pe.sections[0].clone() };
+            pe.sections.insert(0, room);
+        };
+        assert_eq!(said(incremental), "", "the code is behind it");
         let resources = |pe: &mut Pe| {
             pe.entry = 0;
             pe.sections.remove(0);

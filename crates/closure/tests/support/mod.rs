@@ -113,15 +113,15 @@ impl Root {
         fs::write(self.path(path), bytes).unwrap();
     }
 
-    /// A program for this machine, with its C library.
-    pub(crate) fn hosted_program(&self, path: &str, source: &str, flags: &[&str]) -> PathBuf {
+    /// A program for this machine, with its C library: glibc by `gcc`, musl by `musl-gcc`.
+    pub(crate) fn hosted_program(&self, compiler: &str, path: &str, source: &str, flags: &[&str]) -> PathBuf {
         let (input, output) = (self.folder.path().join("source.c"), self.path(path));
         fs::write(&input, source).unwrap();
         let shell = &self.shell;
-        cmd!(shell, "gcc -pie -fPIE -w -o {output} {input} {flags...}")
+        cmd!(shell, "{compiler} -pie -fPIE -w -o {output} {input} {flags...}")
             .quiet()
             .run()
-            .expect("gcc runs: apt-get install gcc");
+            .unwrap_or_else(|error| panic!("{compiler} links: apt-get install gcc musl-tools: {error}"));
         output
     }
 
@@ -164,4 +164,10 @@ impl Root {
 /// All problems, a sentence a line.
 pub(crate) fn sentences(closure: &Closure) -> String {
     closure.problems.iter().map(|problem| closure.sentence(problem) + "\n").collect()
+}
+
+/// Where the dynamic entry with `tag` points to; in the files linked here that is the offset in the file too.
+pub(crate) fn table(bytes: &[u8], tag: i64) -> usize {
+    let inspect::facts::Binary::Elf(elf) = inspect::inspect(bytes).unwrap().binary else { panic!("not ELF") };
+    elf.dynamic.iter().find(|entry| entry.tag == tag).unwrap().value as usize
 }

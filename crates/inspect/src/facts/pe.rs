@@ -95,7 +95,7 @@ pub struct Pe {
     pub clr: Option<ClrHeader>,
     /// The resource directory.
     pub resources: Option<Resources>,
-    /// COFF symbols of the stack protector, where the symbol table is still there.
+    /// COFF symbols of the stack protector, and `__chk_fail` of `_FORTIFY_SOURCE`, where the symbol table is still there.
     pub protector_symbols: Vec<String>,
     /// Bytes of the attribute certificate table (0: not signed).
     pub certificate_size: u32,

@@ -4,9 +4,11 @@ use super::{Image, SYMBOL, string_table};
 use crate::constants::pe as constants;
 use crate::facts::Pe;
 
-/// What GCC's and Clang's `-fstack-protector` calls and reads. `__security_cookie` is not among them: mingw's start
-/// code has one whether anybody checks it or not.
-const PROTECTOR: [&[u8]; 2] = [b"__stack_chk_fail", b"__stack_chk_guard"];
+/// What GCC's and Clang's `-fstack-protector` calls and reads; the third is the pointer that the compiler makes beside code for
+/// 64 bits that checks the guard. The last is called by `_FORTIFY_SOURCE`, and GCC's libssp has it in one object with the first
+/// two. `__security_cookie` is not among them: mingw's start code has one whether anybody checks it or not.
+const PROTECTOR: [&[u8]; 4] =
+    [b"__stack_chk_fail", b"__stack_chk_guard", b".refptr.__stack_chk_guard", b"__chk_fail"];
 
 /// Those of the protector's symbols that are in the table.
 pub(super) fn of_the_protector(image: Image<'_>, pe: &Pe) -> Vec<String> {

@@ -1,5 +1,7 @@
 //! SW-PE-CLOSURE: every DLL is beside the program or in Windows, with every function.
 
+use std::path::Path;
+
 use closure::{PeProblem, SystemDlls, resolve_pe};
 use inspect::facts::Pe;
 
@@ -32,7 +34,7 @@ fn check(_: &Pe, subject: &Subject, policy: &Policy) -> Judgement {
     };
     let name = subject.path.rsplit(['/', '!']).next().unwrap_or(subject.path);
     let windows = SystemDlls::windows_10().with(&policy.system_dlls);
-    let closure = resolve_pe(name, &program, root.root(), &windows);
+    let closure = resolve_pe(name, &program, &root.folder_of(Path::new(subject.path)), &windows);
     let told = |filter: fn(&PeProblem) -> bool| {
         let problems = closure.problems.iter().filter(|problem| filter(problem));
         problems.map(|problem| closure.sentence(problem)).collect::<Vec<_>>()
@@ -51,8 +53,6 @@ fn check(_: &Pe, subject: &Subject, policy: &Policy) -> Judgement {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use artifact::Outcome;
 
     use super::*;

@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     id: "SW-PE-PACKER",
     summary: "the program is not packed",
     why: "A packed program writes its code when it runs: no scanner, no mitigation and no rule of this gate sees what that code is.",
-    fix: "ship the program as it was linked, or set `policy.packed` where it is an installer",
+    fix: "ship the program as it was linked (MSVC: with `/INCREMENTAL:NO`), or set `policy.packed` where it is an installer",
     references: &["MITRE ATT&CK, T1027.002: Software Packing", "PE/COFF specification, Section Table"],
     check: Check::Pe(check),
 };
@@ -36,7 +36,9 @@ mod tests {
     #[test]
     fn a_packers_section_fails_unless_the_policy_allows_it() {
         assert_ends(&judge_pe(&RULE, |_, _| ()), Outcome::Pass, "none");
-        for (name, packer) in [("UPX1", "UPX"), (".ndata", "NSIS"), (".vmp0", "VMProtect")] {
+        for (name, packer) in
+            [("UPX1", "UPX"), (".ndata", "NSIS"), (".vmp0", "VMProtect"), (".textbss", "incremental linking")]
+        {
             let judgement = judge_pe(&RULE, |pe, _| pe.sections[1].name = name.to_owned());
             assert_ends(&judgement, Outcome::Fail, packer);
         }

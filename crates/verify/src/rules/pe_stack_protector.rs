@@ -33,7 +33,9 @@ fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
     let cookie = pe.load_config.filter(|config| config.security_cookie != 0);
     let unused = cookie.is_some_and(|config| config.guard_flags & COOKIE_UNUSED != 0);
     let stripped = pe.symbol_count == 0;
+    let by_libssp = brought_by_fortify(pe);
     let seen = match cookie {
+        _ if by_libssp => "`__stack_chk_fail` in libssp, which `_FORTIFY_SOURCE` brings too",
         Some(_) if unused => "a cookie that the file says nobody checks",
         // Whoever links the C run-time has it.
         Some(_) => "a cookie in the load configuration, which is the C run-time's; the rest cannot be told",
@@ -42,7 +44,8 @@ fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
         }
         None => "no canary: no stack protector imported or among the symbols",
     };
-    match (policy.stack_cookies, unused || (cookie.is_none() && !stripped)) {
+    let absent = !by_libssp && (unused || (cookie.is_none() && !stripped));
+    match (policy.stack_cookies, absent) {
         (false, _) => Judgement::not_applicable(format!("{seen}; the policy asks for none")),
         (true, true) => Judgement::fail(seen, expected),
         (true, false) => Judgement::cannot_tell(seen, expected),
@@ -62,7 +65,19 @@ fn protector(pe: &Pe) -> Option<String> {
             return Some(format!("`{name}` of `{}`", import.library));
         }
     }
-    pe.protector_symbols.first().map(|name| format!("symbol `{name}`"))
+    // GCC's libssp has it in one object with what `_FORTIFY_SOURCE` calls; the pointer to the guard stands beside code that checks.
+    let is_proof =
+        |name: &&String| name.starts_with(".refptr.") || *name != CHECK_FAILED && !brought_by_fortify(pe);
+    pe.protector_symbols.iter().find(is_proof).map(|name| format!("symbol `{name}`"))
+}
+
+/// What `_FORTIFY_SOURCE` calls where a buffer is too small.
+const CHECK_FAILED: &str = "__chk_fail";
+
+/// Whether the protector's symbols may be there for that alone.
+fn brought_by_fortify(pe: &Pe) -> bool {
+    let has = |wanted: &str| pe.protector_symbols.iter().any(|name| name == wanted);
+    has(CHECK_FAILED) && has("__stack_chk_fail")
 }
 
 #[cfg(test)]
@@ -96,6 +111,18 @@ mod tests {
         let symbol = |pe: &mut Pe| pe.protector_symbols.push("__stack_chk_guard".to_owned());
         assert_ends(&required(symbol), Outcome::Pass, "symbol");
         assert_ends(&with_cookie(0), Outcome::CannotTell, "run-time's");
+        // Of libssp's one object, FORTIFY's functions ask as well; of the pointer to the guard, nobody else.
+        let with_fortify = |symbols: &[&str]| {
+            required(|pe| {
+                pe.symbol_count = 7;
+                pe.protector_symbols = symbols.iter().map(|name| (*name).to_owned()).collect();
+            })
+        };
+        let of_libssp = ["__chk_fail", "__stack_chk_fail", "__stack_chk_guard"];
+        assert_ends(&with_fortify(&of_libssp), Outcome::CannotTell, "which `_FORTIFY_SOURCE` brings too");
+        let checked = [of_libssp[0], of_libssp[1], ".refptr.__stack_chk_guard"];
+        assert_ends(&with_fortify(&checked), Outcome::Pass, "symbol `.refptr.__stack_chk_guard`");
+        assert_ends(&with_fortify(&[CHECK_FAILED]), Outcome::Fail, "no canary");
         assert_ends(&with_cookie(COOKIE_UNUSED), Outcome::Fail, "nobody checks");
     }
 

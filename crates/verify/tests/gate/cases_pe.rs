@@ -285,7 +285,13 @@ fn case_25_mingw_has_no_canary_unless_it_was_asked_for() {
     let protected = workshop.link(BUFFER, "-fstack-protector-strong -s");
     assert_answer(&protected, &required, RULE, Outcome::Pass, "__stack_chk_fail");
     let inside = workshop.link(BUFFER, "-fstack-protector-strong -static");
-    assert_answer(&inside, &required, RULE, Outcome::Pass, "symbol `__stack_chk_");
+    assert_answer(&inside, &required, RULE, Outcome::Pass, "symbol `");
+    // With FORTIFY alone, libssp has all that the protector would call.
+    let fortified = workshop.link(BUFFER, "-O2 -D_FORTIFY_SOURCE=2 -static -lssp");
+    assert_answer(&fortified, &required, RULE, Outcome::CannotTell, "which `_FORTIFY_SOURCE` brings too");
+    assert_answer(&fortified, &policy(), RULE, Outcome::NotApplicable, "asks for none");
+    let both = workshop.link(BUFFER, "-O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -static");
+    assert_answer(&both, &required, RULE, Outcome::Pass, "symbol `.refptr.__stack_chk_guard`");
     let stripped = workshop.link(BUFFER, "-fstack-protector-strong -static -s");
     assert_answer(&stripped, &required, RULE, Outcome::CannotTell, "a stripped file does not tell");
 }

@@ -116,6 +116,25 @@ fn a_dll_is_windows_or_the_devices_or_beside_the_program() {
     assert_eq!(passed.outcome, Outcome::Pass);
     assert!(passed.observed.ends_with(" DLLs imported, 0 of all in the sysroot"), "{passed:?}");
 
+    // In the sysroot, beside it is in its own folder; for what is elsewhere, the sysroot is that folder.
+    let root = tempfile::tempdir().unwrap();
+    let (folder, library) = (root.path().join("app"), Fixture::Console.bytes());
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("app.exe"), &bytes).unwrap();
+    let inside = folder.join("app.exe").to_str().unwrap().to_owned();
+    let policy_of = |path: &Path| Policy {
+        sysroot: Some(SysrootPolicy::new(path)),
+        system_dlls: Vec::new(),
+        ..policy.clone()
+    };
+    let told = |name: &str| finding("SW-PE-CLOSURE", name, &bytes, &policy_of(root.path())).observed;
+    fs::write(root.path().join("device.dll"), &library).unwrap();
+    assert!(told(&inside).contains("device.dll, needed by app.exe, is neither"), "{}", told(&inside));
+    assert!(told("dist.zip!app.exe").contains("is not exported by device.dll"));
+    fs::rename(root.path().join("device.dll"), folder.join("device.dll")).unwrap();
+    assert!(told(&inside).contains("is not exported by device.dll"), "{}", told(&inside));
+    assert!(told("dist.zip!app.exe").contains("device.dll, needed by app.exe, is neither"));
+
     // What it imports late is said to stand where the file has nothing: data directory 13 of a PE32+ header.
     let header = u32::from_le_bytes(bytes[0x3c..0x40].try_into().unwrap()) as usize;
     let delayed = header + 24 + 112 + 13 * 8;
