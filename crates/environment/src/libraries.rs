@@ -227,10 +227,13 @@ fn problems(closure: &Closure) -> Vec<(String, String)> {
                     format!("symbol {symbol}, needed by {}, is absent", who(*needed_by)),
                 )
             }
-            Problem::PackedRelocations { library, needed_by, .. } => (
-                format!("packed relocations of {}", who(*needed_by)),
-                format!("packed relocations of {} are not applied by {}", who(*needed_by), who(*library)),
-            ),
+            Problem::PackedRelocations { library, needed_by, .. } => {
+                let are = if problem.weight() == Weight::Unknown { "may not be" } else { "are not" };
+                (
+                    format!("packed relocations of {}", who(*needed_by)),
+                    format!("packed relocations of {} {are} applied by {}", who(*needed_by), who(*library)),
+                )
+            }
             Problem::Damaged { library, part, detail } => (
                 format!("library {}", who(*library)),
                 format!("{} is damaged: {part}: {detail}", who(*library)),
@@ -254,4 +257,41 @@ pub fn missing(place: &Place, wanted: &Wanted) -> Result<Vec<String>, Error> {
     told.sort_unstable();
     told.dedup();
     Ok(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use closure::{Library, NotApplied, Via};
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_told_is_not_told_as_what_is_so() {
+        let library = |name: &str| Library {
+            name: name.to_owned(),
+            path: None,
+            real: None,
+            soname: None,
+            via: Via::Program,
+            loader: 0,
+            needs: Vec::new(),
+        };
+        let said = |because| {
+            let closure = Closure {
+                place: None,
+                interpreter: None,
+                libraries: vec![library("/opt/ship"), library("libc.so")],
+                bindings: Vec::new(),
+                problems: vec![Problem::PackedRelocations { library: 1, needed_by: 0, because }],
+                undetermined: 0,
+            };
+            problems(&closure)
+        };
+        let of_ship = "packed relocations of ship".to_owned();
+        let old = NotApplied::OldMusl { version: "1.2.3".to_owned() };
+        let told = "packed relocations of ship are not applied by libc.so".to_owned();
+        assert_eq!(said(old), [(of_ship.clone(), told)]);
+        let told = "packed relocations of ship may not be applied by libc.so".to_owned();
+        assert_eq!(said(NotApplied::MuslOfUnknownVersion), [(of_ship, told)]);
+    }
 }
