@@ -233,7 +233,7 @@ impl Image<'_> {
 /// Notes an entry point that is no code. A library may have none, and a program of .NET is started by its runtime.
 fn note_entry_point(pe: &Pe, survey: &mut Survey) {
     let is_code = |section: &PeSection| section.characteristics & constants::IMAGE_SCN_MEM_EXECUTE != 0;
-    let may_have_none = pe.characteristics & constants::IMAGE_FILE_DLL != 0 || directory(pe, CLR).is_some();
+    let may_have_none = pe.is_library() || directory(pe, CLR).is_some();
     let has_none = pe.entry == 0 && may_have_none;
     if !has_none && !pe.section_at(pe.entry).is_some_and(is_code) {
         survey.anomaly("PE header", format!("the entry point {:#x} is in no executable section", pe.entry));

@@ -70,10 +70,10 @@ fn size_of_name(name: &ResourceName) -> usize {
     }
 }
 
-/// A resource of that type, with the directories above it.
-fn resource(kind: u32, bytes: &[u8]) -> Vec<u8> {
+/// A resource of that type and number, with the directories above it.
+fn resource(kind: u32, number: u32, bytes: &[u8]) -> Vec<u8> {
     let mut content = resource_directory(&[(kind, BELOW | 24)]);
-    content.extend(resource_directory(&[(1, BELOW | 48)]));
+    content.extend(resource_directory(&[(number, BELOW | 48)]));
     content.extend(resource_directory(&[(1033, 72)]));
     content.extend_from_slice(&(ADDRESS + 88).to_le_bytes());
     content.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
@@ -83,7 +83,7 @@ fn resource(kind: u32, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn with_resource(kind: u32, bytes: &[u8]) -> Facts {
-    let content = resource(kind, bytes);
+    let content = resource(kind, 1, bytes);
     inspect(&file(&content, &[(2, 0, content.len() as u32)]))
 }
 
@@ -98,6 +98,7 @@ fn manifests_that_are_deep_wide_or_no_xml_end() {
         "of no namespace"
     );
     let told = inspect::dump(&facts);
+    assert!(told.contains("\nManifest 1: "), "{told}");
     let unread = "\n  longPathAware true (Windows does not read it there)\n";
     assert!(told.contains("\nResources: 1\n") && told.contains(unread), "{told}");
 
@@ -109,6 +110,59 @@ fn manifests_that_are_deep_wide_or_no_xml_end() {
     let entities = b"<!DOCTYPE a [<!ENTITY b \"bbbbbbbb\"><!ENTITY c \"&b;&b;&b;&b;\">]><a>&c;&c;&c;</a>";
     assert_says(&with_resource(24, entities), "not XML");
     assert_says(&with_resource(24, b"<a></b>"), "not XML");
+}
+
+#[test]
+fn each_manifest_keeps_its_name_and_too_many_are_told() {
+    let numbered = |count: u32| {
+        let below = 16 + 8 * count;
+        let mut content = resource_directory(&[(24, BELOW | 24)]);
+        let entries: Vec<_> = (0..count).map(|index| (index + 5, 24 + below)).collect();
+        content.extend(resource_directory(&entries));
+        content.extend_from_slice(&(ADDRESS + 24 + below + 8).to_le_bytes());
+        content.extend_from_slice(&4_u32.to_le_bytes());
+        content.extend_from_slice(b"<a/>");
+        inspect(&file(&content, &[(2, 0, content.len() as u32)]))
+    };
+    let few = numbered(16);
+    assert_eq!(few.anomalies, []);
+    let names: Vec<_> =
+        pe(&few).resources.iter().flat_map(|it| &it.manifests).map(|it| it.name.clone()).collect();
+    assert_eq!(names, (5..21).map(|number| Some(ResourceName::Number(number))).collect::<Vec<_>>());
+    assert_says(&numbered(17), "more than 16 manifests: not read further");
+
+    // Right below its type it has no name.
+    let mut content = resource_directory(&[(24, 24)]);
+    content.extend_from_slice(&(ADDRESS + 32).to_le_bytes());
+    content.extend_from_slice(&4_u32.to_le_bytes());
+    content.extend_from_slice(b"<a/>");
+    let facts = inspect(&file(&content, &[(2, 0, content.len() as u32)]));
+    assert_eq!(pe(&facts).resources.as_ref().unwrap().manifests[0].name, None);
+}
+
+#[test]
+fn the_version_is_the_resource_of_number_1_before_any_other() {
+    let mut version = [92_u16.to_le_bytes(), 52_u16.to_le_bytes(), [0, 0]].concat();
+    version.extend("VS_VERSION_INFO".encode_utf16().chain([0, 0]).flat_map(u16::to_le_bytes));
+    version.extend_from_slice(&0xfeef_04bd_u32.to_le_bytes());
+    version.resize(92, 0);
+    let numbered = |number| {
+        let content = resource(16, number, &version);
+        let facts = inspect(&file(&content, &[(2, 0, content.len() as u32)]));
+        assert_eq!(facts.anomalies, []);
+        pe(&facts).resources.as_ref().unwrap().version.as_ref().unwrap().name.clone()
+    };
+    assert_eq!(numbered(1), Some(ResourceName::Number(1)));
+    assert_eq!(numbered(7), Some(ResourceName::Number(7)), "where there is no other");
+
+    let mut content = resource_directory(&[(16, BELOW | 24)]);
+    content.extend(resource_directory(&[(0, 56), (1, 56)]));
+    content.extend_from_slice(&(ADDRESS + 64).to_le_bytes());
+    content.extend_from_slice(&(version.len() as u32).to_le_bytes());
+    content.extend_from_slice(&version);
+    let facts = inspect(&file(&content, &[(2, 0, content.len() as u32)]));
+    let version = pe(&facts).resources.as_ref().unwrap().version.as_ref().unwrap();
+    assert_eq!(version.name, Some(ResourceName::Number(1)), "where another stands before it");
 }
 
 /// Which settings Windows reads of a manifest whose root has `content`.

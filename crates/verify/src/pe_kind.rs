@@ -46,13 +46,12 @@ pub(crate) fn packer(pe: &Pe) -> Option<(&PeSection, &'static str)> {
 /// Why the loader of Windows' programs never sees the file: it is EFI's, or the kernel's.
 pub(crate) fn not_a_program_of_windows(pe: &Pe) -> Option<&'static str> {
     const NATIVE: u16 = 1;
-    const DLL: u16 = 0x2000;
     let is_native_program =
         || pe.imports.iter().any(|import| import.library.eq_ignore_ascii_case("ntdll.dll"));
     if pe.is_for_firmware() {
         return Some("an EFI program, which Windows does not load");
     }
-    (pe.subsystem == NATIVE && pe.characteristics & DLL == 0 && !is_native_program())
+    (pe.subsystem == NATIVE && !pe.is_library() && !is_native_program())
         .then_some("a driver, which the kernel loads where it has room and maps by its sections")
 }
 

@@ -85,6 +85,9 @@ pub(crate) fn static_facts() -> Facts {
     facts
 }
 
+/// A bit of `Characteristics`.
+pub(crate) const IMAGE_FILE_DLL: u16 = 0x2000;
+
 /// An x86-64 console program with the three mitigations and the relocations that make them true.
 pub(crate) fn pe_facts() -> Facts {
     let pe = Pe {

@@ -9,7 +9,7 @@ use crate::names::*;
 
 pub(super) fn headline(pe: &Pe) -> String {
     let format = if pe.magic == 0x20b { "PE32+" } else { "PE32" };
-    let kind = if pe.characteristics & pe_constants::IMAGE_FILE_DLL != 0 { "DLL" } else { "executable" };
+    let kind = if pe.is_library() { "DLL" } else { "executable" };
     let subsystem = match pe.subsystem {
         pe_constants::IMAGE_SUBSYSTEM_WINDOWS_GUI => "GUI".to_owned(),
         pe_constants::IMAGE_SUBSYSTEM_WINDOWS_CUI => "console".to_owned(),

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Names;
+use crate::constants::pe as constants;
 
 pub use load_config::LoadConfig;
 pub use resources::*;
@@ -108,6 +109,11 @@ pub struct Pe {
 }
 
 impl Pe {
+    /// Whether programs load it: `IMAGE_FILE_DLL`.
+    pub fn is_library(&self) -> bool {
+        self.characteristics & constants::IMAGE_FILE_DLL != 0
+    }
+
     /// Whether firmware loads it, by a loader of its own: `IMAGE_SUBSYSTEM_EFI_APPLICATION` to `…_EFI_ROM`.
     pub fn is_for_firmware(&self) -> bool {
         (10..=13).contains(&self.subsystem)

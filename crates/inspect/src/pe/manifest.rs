@@ -3,7 +3,7 @@
 use roxmltree::{Document, Node, ParsingOptions};
 
 use crate::bytes::Survey;
-use crate::facts::{Manifest, ManifestSetting};
+use crate::facts::{Manifest, ManifestSetting, ResourceName};
 
 const PART: &str = "manifest";
 /// In bytes; honest ones have some hundred.
@@ -11,8 +11,8 @@ const LONGEST: usize = 256 << 10;
 const NODES: u32 = 20_000;
 const SETTINGS: usize = 200;
 
-/// Reads a manifest's bytes.
-pub(super) fn read(bytes: &[u8], survey: &mut Survey) -> Option<Manifest> {
+/// Reads the bytes of the manifest of that name.
+pub(super) fn read(name: Option<ResourceName>, bytes: &[u8], survey: &mut Survey) -> Option<Manifest> {
     if bytes.len() > LONGEST {
         survey.anomaly(PART, format!("{} bytes, more than {LONGEST}: not read", bytes.len()));
         return None;
@@ -27,7 +27,7 @@ pub(super) fn read(bytes: &[u8], survey: &mut Survey) -> Option<Manifest> {
             Vec::new()
         }
     };
-    Some(Manifest { text, settings })
+    Some(Manifest { name, text, settings })
 }
 
 /// UTF-8, or UTF-16 with a mark; padding zeros are not part of it.

@@ -10,6 +10,8 @@ use crate::limits;
 /// `RT_VERSION` and `RT_MANIFEST`.
 const VERSION: ResourceName = ResourceName::Number(16);
 const MANIFEST: ResourceName = ResourceName::Number(24);
+/// `VS_VERSION_INFO`, the number under which Windows looks for the version.
+const FIRST: ResourceName = ResourceName::Number(1);
 
 const PART: &str = "resources";
 /// Type, name and language are three levels; no program has more.
@@ -17,7 +19,7 @@ const DEEPEST: usize = 8;
 /// A program has one manifest, a library perhaps two.
 const MANIFESTS: usize = 16;
 
-/// Reads the tree, the first version resource and the manifests.
+/// Reads the tree, the version resource and the manifests.
 pub(super) fn read(image: Image<'_>, pe: &Pe, survey: &mut Survey) -> Option<Resources> {
     let place = directory(pe, RESOURCES)?;
     let Some(start) = locate(pe, place.address) else {
@@ -26,18 +28,19 @@ pub(super) fn read(image: Image<'_>, pe: &Pe, survey: &mut Survey) -> Option<Res
     };
     let leaves = Tree { image, start, survey, leaves: Vec::new(), text: 0 }.read();
     let mut resources = Resources { leaves, ..Resources::default() };
-    let of = |kind: &ResourceName| {
-        let leaves = resources.leaves.iter().filter(move |leaf| leaf.path.first() == Some(kind));
-        leaves.take(MANIFESTS).cloned().collect::<Vec<_>>()
-    };
-    let (versions, manifests) = (of(&VERSION), of(&MANIFEST));
-    resources.version = versions.first().and_then(|leaf| {
+    let of = |kind| resources.leaves.iter().filter(move |leaf| leaf.path.first() == Some(kind));
+    let version = of(&VERSION).find(|leaf| leaf.path.get(1) == Some(&FIRST)).or_else(|| of(&VERSION).next());
+    resources.version = version.and_then(|leaf| {
         let bytes = content(image, pe, leaf, survey)?;
-        version_info::read(bytes, survey)
+        version_info::read(leaf.path.get(1).cloned(), bytes, survey)
     });
-    for leaf in &manifests {
+    for (index, leaf) in of(&MANIFEST).enumerate() {
+        if index == MANIFESTS {
+            survey.anomaly(PART, format!("more than {MANIFESTS} manifests: not read further"));
+            break;
+        }
         if let Some(bytes) = content(image, pe, leaf, survey) {
-            resources.manifests.extend(manifest::read(bytes, survey));
+            resources.manifests.extend(manifest::read(leaf.path.get(1).cloned(), bytes, survey));
         }
     }
     Some(resources)

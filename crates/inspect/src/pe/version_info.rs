@@ -1,19 +1,19 @@
 //! The version resource (`VS_VERSIONINFO`): nodes of a length, a value's length, a type, a key and children.
 
 use crate::bytes::{Bytes, Survey};
-use crate::facts::{VersionInfo, VersionString};
+use crate::facts::{ResourceName, VersionInfo, VersionString};
 
 const PART: &str = "version resource";
 /// `VS_FIXEDFILEINFO.dwSignature`
 const SIGNATURE: u32 = 0xfeef_04bd;
 
-/// Reads the resource's bytes.
-pub(super) fn read(bytes: &[u8], survey: &mut Survey) -> Option<VersionInfo> {
+/// Reads the bytes of the resource of that name.
+pub(super) fn read(name: Option<ResourceName>, bytes: &[u8], survey: &mut Survey) -> Option<VersionInfo> {
     let Some(root) = Node::read(bytes).filter(|root| root.key == "VS_VERSION_INFO") else {
         survey.anomaly(PART, "not a VS_VERSION_INFO");
         return None;
     };
-    let mut version = fixed(root.value);
+    let mut version = VersionInfo { name, ..fixed(root.value) };
     for block in root.children(survey).into_iter().filter(|block| block.key == "StringFileInfo") {
         for table in block.children(survey) {
             for line in table.children(survey) {
@@ -41,7 +41,7 @@ fn fixed(data: &[u8]) -> VersionInfo {
         product_version: parts(word(4), word(5)),
         flags: word(6) & word(7),
         file_type: word(9),
-        strings: Vec::new(),
+        ..VersionInfo::default()
     }
 }
 

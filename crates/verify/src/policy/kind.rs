@@ -9,8 +9,6 @@ const ET_DYN: u16 = 3;
 const DT_DEBUG: i64 = 21;
 const DT_FLAGS_1: i64 = 0x6fff_fffb;
 const DF_1_PIE: u64 = 0x0800_0000;
-/// `IMAGE_FILE_DLL`
-const DLL: u16 = 0x2000;
 
 /// What a policy takes a file for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +62,7 @@ impl ApparentKind {
     pub fn of(binary: &Binary) -> ApparentKind {
         match binary {
             Binary::Elf(elf) => of_elf(elf),
-            Binary::Pe(pe) if pe.characteristics & DLL != 0 => certain(Kind::Library, "IMAGE_FILE_DLL"),
+            Binary::Pe(pe) if pe.is_library() => certain(Kind::Library, "IMAGE_FILE_DLL"),
             Binary::Pe(_) => certain(Kind::Program, "no IMAGE_FILE_DLL"),
         }
     }
@@ -101,7 +99,7 @@ fn uncertain(kind: Kind, why: &'static str) -> ApparentKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{dynamic, elf_facts, elf_of, pe_facts, pe_of, static_facts};
+    use crate::testing::{IMAGE_FILE_DLL, dynamic, elf_facts, elf_of, pe_facts, pe_of, static_facts};
 
     fn kind(change: impl FnOnce(&mut Elf)) -> (Kind, &'static str) {
         let mut facts = elf_facts();
@@ -145,7 +143,7 @@ mod tests {
     fn a_dll_is_a_library() {
         let mut facts = pe_facts();
         assert_eq!(ApparentKind::of(&facts.binary).kind, Kind::Program);
-        pe_of(&mut facts).characteristics |= DLL;
+        pe_of(&mut facts).characteristics |= IMAGE_FILE_DLL;
         assert_eq!(ApparentKind::of(&facts.binary).kind, Kind::Library);
     }
 }

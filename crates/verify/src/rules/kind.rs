@@ -38,7 +38,7 @@ mod tests {
     use artifact::Outcome;
 
     use super::*;
-    use crate::testing::{assert_ends, judge_elf, judge_pe, judge_static};
+    use crate::testing::{IMAGE_FILE_DLL, assert_ends, judge_elf, judge_pe, judge_static};
 
     #[test]
     fn the_files_own_word_is_held_against_the_policy() {
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn auto_takes_each_file_as_it_is_and_says_why() {
         let auto = judge_pe(&RULE, |pe, policy| {
-            pe.characteristics |= 0x2000;
+            pe.characteristics |= IMAGE_FILE_DLL;
             policy.kind = KindPolicy::Auto;
         });
         assert_ends(&auto, Outcome::Pass, "a shared library (IMAGE_FILE_DLL)");

@@ -18,11 +18,8 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Pe(check),
 };
 
-/// `IMAGE_FILE_DLL`
-const DLL: u16 = 0x2000;
-
 fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
-    if pe.characteristics & DLL != 0 {
+    if pe.is_library() {
         return Judgement::not_applicable("a library, which is there to export");
     }
     let known = |name: &str| policy.exported_functions.iter().any(|pattern| matches(pattern, name));
@@ -58,7 +55,7 @@ mod tests {
         assert_ends(&exporting(&["NvOptimusEnablement"], 0, &["NvOptimus*"]), Outcome::Pass, "1, all named");
         assert_ends(&exporting(&["answer"], 2, &["answer"]), Outcome::Fail, "2 by ordinal");
         let library = judge_pe(&RULE, |pe, _| {
-            pe.characteristics |= DLL;
+            pe.characteristics |= IMAGE_FILE_DLL;
             pe.exports.push("answer");
         });
         assert_ends(&library, Outcome::NotApplicable, "library");

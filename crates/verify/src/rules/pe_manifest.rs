@@ -1,16 +1,20 @@
 //! SW-PE-MANIFEST: what Windows is told about the program.
 
-use inspect::facts::{ManifestSetting, Pe};
+use inspect::facts::{ManifestSetting, Pe, ResourceName};
 
 use crate::rule::{Check, Judgement, Rule, listed, listed_or_none};
 use crate::{Policy, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     id: "SW-PE-MANIFEST",
-    summary: "the manifest says what the policy asks",
-    why: "Without a manifest Windows guesses: it virtualizes files, scales windows, cuts paths at 260 characters and asks for an administrator by the file name.",
-    fix: "link a manifest that says it (`RT_MANIFEST`, number 1), or change `policy.manifest`",
-    references: &["Windows, SbsCs: Application manifests", "Windows, Menus and Other Resources: RT_MANIFEST"],
+    summary: "the manifest that Windows reads says what the policy asks",
+    why: "Without a manifest Windows guesses: it virtualizes files, scales windows, cuts paths at 260 characters and asks for an administrator by the file name. It reads the manifest of number 1 of a program, of 2 or 3 of a DLL, and no other.",
+    fix: "link a manifest that says it (`RT_MANIFEST`, number 1 in a program and 2 in a DLL), or change `policy.manifest`",
+    references: &[
+        "Windows, SbsCs: Application manifests",
+        "Windows, SbsCs: Using side-by-side assemblies as a resource",
+        "Windows, Menus and Other Resources: RT_MANIFEST",
+    ],
     check: Check::Pe(check),
 };
 
@@ -21,13 +25,23 @@ fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
     let asked: Vec<_> = policy.manifest.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let expected = format!("a manifest with {}", listed(&asked));
     let manifests = pe.resources.as_ref().map(|resources| resources.manifests.as_slice()).unwrap_or_default();
-    if manifests.is_empty() {
-        return Judgement::fail("no manifest", expected);
+    let numbers = if pe.is_library() { [2, 3].as_slice() } else { &[1] };
+    let (read, others): (Vec<_>, Vec<_>) = manifests.iter().partition(
+        |manifest| matches!(manifest.name, Some(ResourceName::Number(number)) if numbers.contains(&number)),
+    );
+    if read.is_empty() {
+        let names = others.iter().flat_map(|manifest| &manifest.name).map(ResourceName::to_string);
+        let names = names.collect::<Vec<_>>();
+        let told = match names.as_slice() {
+            [] => "no manifest".to_owned(),
+            names => format!("no manifest that Windows reads, only {}", listed(names)),
+        };
+        return Judgement::fail(told, expected);
     }
     let mut wrong = Vec::new();
     for (name, value) in &policy.manifest {
         // Which of several is taken depends on the system's language, so each must say it, and none anything else.
-        for manifest in manifests {
+        for manifest in &read {
             let (said, unread): (Vec<_>, Vec<_>) = manifest
                 .settings
                 .iter()
@@ -51,10 +65,14 @@ fn check(pe: &Pe, _: &Subject, policy: &Policy) -> Judgement {
 #[cfg(test)]
 mod tests {
     use artifact::Outcome;
-    use inspect::facts::{Manifest, ManifestSetting, Resources};
+    use inspect::facts::{Manifest, Resources};
 
     use super::*;
     use crate::testing::*;
+
+    fn manifest(number: u32, settings: Vec<ManifestSetting>) -> Manifest {
+        Manifest { name: Some(ResourceName::Number(number)), text: String::new(), settings }
+    }
 
     fn judge_settings(settings: &[(&str, &str)]) -> Judgement {
         let setting = |(name, value): &(&str, &str)| ManifestSetting {
@@ -64,26 +82,52 @@ mod tests {
         };
         let settings = settings.iter().map(setting).collect();
         judge_pe(&RULE, |pe, policy| {
-            let manifests = vec![Manifest { text: String::new(), settings }];
+            let manifests = vec![manifest(1, settings)];
             pe.resources = Some(Resources { manifests, ..Resources::default() });
             policy.manifest.insert("requestedExecutionLevel".to_owned(), "asInvoker".to_owned());
         })
     }
 
-    #[test]
-    fn all_that_a_system_may_read_must_say_it() {
-        let level = |value: &str| ManifestSetting {
+    fn levels(values: &[&str]) -> Vec<ManifestSetting> {
+        let level = |value: &&str| ManifestSetting {
             name: "requestedExecutionLevel".to_owned(),
-            value: value.to_owned(),
+            value: (*value).to_owned(),
             is_read: true,
         };
-        let judged = |manifests: &[&[&str]]| {
-            let manifest = |values: &&[&str]| Manifest {
-                text: String::new(),
-                settings: values.iter().map(|value| level(value)).collect(),
-            };
+        values.iter().map(level).collect()
+    }
+
+    #[test]
+    fn a_program_goes_by_number_1_and_a_library_by_2_or_3() {
+        let judged = |characteristics: u16, manifests: &[(u32, &str)]| {
             judge_pe(&RULE, |pe, policy| {
-                let manifests = manifests.iter().map(manifest).collect();
+                pe.characteristics |= characteristics;
+                let manifests = manifests.iter().map(|(number, level)| manifest(*number, levels(&[level])));
+                pe.resources = Some(Resources { manifests: manifests.collect(), ..Resources::default() });
+                policy.manifest.insert("requestedExecutionLevel".to_owned(), "asInvoker".to_owned());
+            })
+        };
+        const AS_INVOKER: &str = "requestedExecutionLevel asInvoker";
+        let program = |manifests: &[(u32, &str)]| judged(0, manifests);
+        let none = "no manifest that Windows reads, only 2, 24";
+        assert_ends(&program(&[(2, "asInvoker"), (24, "asInvoker")]), Outcome::Fail, none);
+        assert_ends(&program(&[(1, "asInvoker"), (2, "requireAdministrator")]), Outcome::Pass, AS_INVOKER);
+        let wrong = program(&[(1, "requireAdministrator"), (2, "asInvoker")]);
+        assert_ends(&wrong, Outcome::Fail, "requestedExecutionLevel requireAdministrator");
+
+        let library = |manifests: &[(u32, &str)]| judged(IMAGE_FILE_DLL, manifests);
+        for number in [2, 3] {
+            let beside = [(1, "requireAdministrator"), (number, "asInvoker"), (4, "requireAdministrator")];
+            assert_ends(&library(&beside), Outcome::Pass, AS_INVOKER);
+        }
+        assert_ends(&library(&[(1, "asInvoker")]), Outcome::Fail, "only 1");
+    }
+
+    #[test]
+    fn all_that_a_system_may_read_must_say_it() {
+        let judged = |manifests: &[&[&str]]| {
+            judge_pe(&RULE, |pe, policy| {
+                let manifests = manifests.iter().map(|values| manifest(1, levels(values))).collect();
                 pe.resources = Some(Resources { manifests, ..Resources::default() });
                 policy.manifest.insert("requestedExecutionLevel".to_owned(), "asInvoker".to_owned());
             })
@@ -111,8 +155,7 @@ mod tests {
                     value: if *is_read { "true" } else { "false" }.to_owned(),
                     is_read: *is_read,
                 };
-                let manifests =
-                    vec![Manifest { text: String::new(), settings: read.iter().map(setting).collect() }];
+                let manifests = vec![manifest(1, read.iter().map(setting).collect())];
                 pe.resources = Some(Resources { manifests, ..Resources::default() });
                 policy.manifest.insert("longPathAware".to_owned(), "true".to_owned());
             })

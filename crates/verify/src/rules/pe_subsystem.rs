@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn a_library_has_no_window() {
         let dll = judge_pe(&RULE, |pe, policy| {
-            pe.characteristics |= 0x2000;
+            pe.characteristics |= IMAGE_FILE_DLL;
             pe.subsystem = 2;
             policy.kind = crate::KindPolicy::Auto;
         });

@@ -325,8 +325,16 @@ const MUTATIONS: &[Mutation] = &[
     mutation("SW-PE-VERSION-RESOURCE", Fixture::Hardened, "another line", |bytes| {
         overwrite(bytes, &wide("ProductVersion"), &wide("ProductPersion"));
     }),
+    mutation("SW-PE-VERSION-RESOURCE", Fixture::Hardened, "number 7", |bytes| {
+        let entry = resource_name(bytes, 16);
+        put(bytes, entry, 4, 7);
+    }),
     mutation("SW-PE-MANIFEST", Fixture::Hardened, "another level", |bytes| {
         overwrite(bytes, "asInvoker", "asDefined");
+    }),
+    mutation("SW-PE-MANIFEST", Fixture::Hardened, "number 2, a library's", |bytes| {
+        let entry = resource_name(bytes, 24);
+        put(bytes, entry, 4, 2);
     }),
     mutation("SW-PE-SIGNATURE-PRESENT", Fixture::Signed, "the certificate table cut off", |bytes| {
         let field = pe(bytes, directory(4));

@@ -308,6 +308,16 @@ pub(crate) fn pe_section(bytes: &[u8], name: &str) -> usize {
     headers.find(|at| bytes[*at..].starts_with(&wanted)).expect("the section is in the fixture")
 }
 
+/// The offset of the first name below that type in the resource directory, which starts its section.
+pub(crate) fn resource_name(bytes: &[u8], kind: u64) -> usize {
+    let root = number(bytes, pe_section(bytes, ".rsrc") + 20, 4) as usize;
+    // Entries of eight bytes stand behind sixteen of each directory: a name, and an offset from the root.
+    let count = number(bytes, root + 14, 2) as usize;
+    let mut entries = (0..count).map(|index| root + 16 + 8 * index);
+    let entry = entries.find(|entry| number(bytes, *entry, 4) == kind).expect("the type is in the fixture");
+    root + (number(bytes, entry + 4, 4) & 0x7fff_ffff) as usize + 16
+}
+
 /// The file offset of an address relative to the image base.
 pub(crate) fn pe_offset(bytes: &[u8], address: u64) -> usize {
     let first = pe(bytes, 24) + number(bytes, pe(bytes, 20), 2) as usize;

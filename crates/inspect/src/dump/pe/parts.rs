@@ -122,20 +122,20 @@ fn resources(text: &mut String, resources: &Resources) {
             ResourceName::Text(text) => text.to_string(),
         });
         let rest = names.fold(String::new(), |mut rest, name| {
-            let _ = match name {
-                ResourceName::Number(number) => write!(rest, " {number}"),
-                ResourceName::Text(text) => write!(rest, " {text}"),
-            };
+            let _ = write!(rest, " {name}");
             rest
         });
         line(text, format_args!("  {kind}{rest}: {} bytes at address {:#x}", leaf.size, leaf.address));
     }
+    let named =
+        |name: &Option<ResourceName>| name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
     if let Some(version) = &resources.version {
+        let name = named(&version.name);
         let dotted = |parts: [u16; 4]| parts.map(|part| part.to_string()).join(".");
         line(
             text,
             format_args!(
-                "Version: file {}, product {}, flags {:#x}",
+                "Version{name}: file {}, product {}, flags {:#x}",
                 dotted(version.file_version),
                 dotted(version.product_version),
                 version.flags
@@ -146,7 +146,8 @@ fn resources(text: &mut String, resources: &Resources) {
         }
     }
     for manifest in &resources.manifests {
-        line(text, format_args!("Manifest: {} bytes", manifest.text.len()));
+        let name = named(&manifest.name);
+        line(text, format_args!("Manifest{name}: {} bytes", manifest.text.len()));
         for setting in &manifest.settings {
             let unread = if setting.is_read { "" } else { " (Windows does not read it there)" };
             line(text, format_args!("  {} {}{unread}", setting.name, setting.value));

@@ -1,5 +1,6 @@
 //! Resources: the tree, and what the version resource and the manifests say.
 
+use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -11,9 +12,9 @@ use serde::Serialize;
 pub struct Resources {
     /// Every resource, in file order.
     pub leaves: Vec<Resource>,
-    /// The first version resource.
+    /// The version resource that Windows looks for, number 1 (`VS_VERSION_INFO`); else the first that is there.
     pub version: Option<VersionInfo>,
-    /// The manifests.
+    /// The manifests, in file order.
     pub manifests: Vec<Manifest>,
 }
 
@@ -38,10 +39,21 @@ pub enum ResourceName {
     Text(Arc<str>),
 }
 
+impl fmt::Display for ResourceName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ResourceName::Number(number) => write!(out, "{number}"),
+            ResourceName::Text(text) => out.write_str(text),
+        }
+    }
+}
+
 /// `VS_VERSIONINFO`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 #[schemars(extend("x-source" = "Windows API, VS_VERSIONINFO"))]
 pub struct VersionInfo {
+    /// Its second name; Windows looks for number 1 alone. Missing where it stands right below its type.
+    pub name: Option<ResourceName>,
     /// `dwFileVersion`, most significant part first.
     pub file_version: [u16; 4],
     /// `dwProductVersion`, most significant part first.
@@ -69,6 +81,9 @@ pub struct VersionString {
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 #[schemars(extend("x-source" = "Windows API, Application Manifests"))]
 pub struct Manifest {
+    /// Its second name: Windows reads number 1 of a program, 2 and 3 of a library. Missing where it stands right
+    /// below its type.
+    pub name: Option<ResourceName>,
     /// The XML as written.
     pub text: String,
     /// What Windows reads out of it, in file order.
