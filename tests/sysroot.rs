@@ -38,6 +38,27 @@ fn inspect_shows_what_is_found_as_a_tree_and_as_json() {
 }
 
 #[test]
+fn a_windows_program_finds_what_lies_beside_it_in_the_sysroot() {
+    let root = tempfile::tempdir().unwrap();
+    let program = "x86_64-hardened.exe";
+    let fixture = |name: &str| repository().join(FIXTURES).join(name);
+    for folder in ["app", "other"] {
+        fs::create_dir(root.path().join(folder)).unwrap();
+        fs::copy(fixture(program), root.path().join(folder).join(program)).unwrap();
+    }
+    // Any program exports too little, but is found.
+    fs::copy(fixture("x86_64-console.exe"), root.path().join("app/libssp-0.dll")).unwrap();
+    let inspected = |folder: &str| {
+        let path = root.path().join(folder).join(program);
+        run(&["inspect", "--sysroot", root.path().to_str().unwrap(), path.to_str().unwrap()]).stdout
+    };
+    let (beside, alone) = (inspected("app"), inspected("other"));
+    assert!(beside.contains("  libssp-0.dll => libssp-0.dll\n"), "{beside}");
+    assert!(!alone.contains("libssp-0.dll => libssp-0.dll"), "{alone}");
+    assert!(alone.contains("missing: libssp-0.dll"), "{alone}");
+}
+
+#[test]
 fn verify_refuses_what_the_sysroot_lacks_and_a_sysroot_that_is_none_is_a_usage_error() {
     let empty = tempfile::tempdir().unwrap();
     fs::create_dir(empty.path().join("lib")).unwrap();

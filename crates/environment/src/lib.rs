@@ -1,7 +1,7 @@
 //! What a place is made of, and how much two places differ.
 //!
-//! [`Place::open`] takes a folder with a root file system, a tar archive of one, or an image in an engine; [`capture`] reads
-//! it without starting anything that is in it and gives facts in a canonical form. [`diff`] compares two captures:
+//! [`Place::open`] takes a folder with a root file system, a tar archive of one, or an image in an engine; [`capture()`] reads
+//! it without starting anything that is in it and gives facts in a canonical form. [`diff()`] compares two captures:
 //! a drift rate, and gates that fail whatever the rate. [`Fleet`] compares thousands with one. `docs/drift.md` has the formula.
 
 mod archive;
