@@ -98,7 +98,7 @@ fn manifests_that_are_deep_wide_or_no_xml_end() {
         "of no namespace"
     );
     let told = inspect::dump(&facts);
-    assert!(told.contains("\nManifest 1: "), "{told}");
+    assert!(told.starts_with("PE32+ DLL (") && told.contains("\nManifest 1: "), "{told}");
     let unread = "\n  longPathAware true (Windows does not read it there)\n";
     assert!(told.contains("\nResources: 1\n") && told.contains(unread), "{told}");
 
@@ -144,8 +144,10 @@ fn each_manifest_keeps_its_name_and_too_many_are_told() {
 fn the_version_is_the_resource_of_number_1_before_any_other() {
     let mut version = [92_u16.to_le_bytes(), 52_u16.to_le_bytes(), [0, 0]].concat();
     version.extend("VS_VERSION_INFO".encode_utf16().chain([0, 0]).flat_map(u16::to_le_bytes));
-    version.extend_from_slice(&0xfeef_04bd_u32.to_le_bytes());
-    version.resize(92, 0);
+    // The signature, the structure's version, then what is told: of the flags those in the mask.
+    let fixed =
+        [0xfeef_04bd, 0x1_0000, 0x1_0002, 0x3_0004, 0x5_0006, 0x7_0008, 0b011, 0b110, 0x4_0004, 2, 0, 0, 0];
+    version.extend(fixed.map(u32::to_le_bytes).as_flattened());
     let numbered = |number| {
         let content = resource(16, number, &version);
         let facts = inspect(&file(&content, &[(2, 0, content.len() as u32)]));
@@ -163,6 +165,8 @@ fn the_version_is_the_resource_of_number_1_before_any_other() {
     let facts = inspect(&file(&content, &[(2, 0, content.len() as u32)]));
     let version = pe(&facts).resources.as_ref().unwrap().version.as_ref().unwrap();
     assert_eq!(version.name, Some(ResourceName::Number(1)), "where another stands before it");
+    assert_eq!((version.file_version, version.product_version), ([1, 2, 3, 4], [5, 6, 7, 8]));
+    assert_eq!((version.flags, version.file_type), (0b010, 2));
 }
 
 /// Which settings Windows reads of a manifest whose root has `content`.
