@@ -10,6 +10,14 @@ use made::{
 };
 
 #[test]
+fn a_directory_that_loaders_find_by_its_address_alone() {
+    for (index, name) in [(0, "export"), (1, "import"), (9, "TLS")] {
+        let facts = inspect(&file(&[], &[(index, 0, 0)]));
+        assert_says(&facts, &format!("the {name} directory has an address and no bytes"));
+    }
+}
+
+#[test]
 fn a_codeview_entry_of_no_known_form_hides_no_path() {
     // An entry of the debug directory (type 2, 30 bytes at 32 in the section), and what it leads to.
     let debug = |form: &[u8; 4], with_offset: bool| {

@@ -490,27 +490,3 @@ fn properties_count_where_a_loader_looks_for_them() {
     changed[18] = 183;
     assert_eq!(properties(&changed), 0);
 }
-
-#[test]
-fn a_pe_directory_that_loaders_find_by_its_address_alone() {
-    let shell = Shell::new().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let (source, path) = (folder.path().join("a.c"), folder.path().join("a.exe"));
-    fs::write(&source, "int main(void) { return 0; }\n").unwrap();
-    cmd!(shell, "x86_64-w64-mingw32-gcc -s -o {path} {source}")
-        .quiet()
-        .run()
-        .expect("mingw links: apt-get install gcc-mingw-w64-x86-64");
-    let bytes = fs::read(path).unwrap();
-    let header = u32::from_le_bytes(bytes[0x3c..0x40].try_into().unwrap()) as usize;
-    for (index, name) in [(0, "export"), (1, "import"), (9, "TLS")] {
-        // Behind signature, COFF header and what PE32+ has before its directories.
-        let at = header + 24 + 112 + 8 * index;
-        let mut changed = bytes.clone();
-        changed[at..at + 4].copy_from_slice(&0x1000_u32.to_le_bytes());
-        changed[at + 4..at + 8].fill(0);
-        let told = inspect::inspect(&changed).unwrap().anomalies;
-        let text = format!("the {name} directory has an address and no bytes");
-        assert!(told.iter().any(|anomaly| anomaly.detail.contains(&text)), "{told:?}");
-    }
-}

@@ -74,18 +74,22 @@ mod tests {
         Manifest { name: Some(ResourceName::Number(number)), text: String::new(), settings }
     }
 
+    /// Asked for `asInvoker`.
+    fn judge_manifests(characteristics: u16, manifests: Vec<Manifest>) -> Judgement {
+        judge_pe(&RULE, |pe, policy| {
+            pe.characteristics |= characteristics;
+            pe.resources = Some(Resources { manifests, ..Resources::default() });
+            policy.manifest.insert("requestedExecutionLevel".to_owned(), "asInvoker".to_owned());
+        })
+    }
+
     fn judge_settings(settings: &[(&str, &str)]) -> Judgement {
         let setting = |(name, value): &(&str, &str)| ManifestSetting {
             name: (*name).to_owned(),
             value: (*value).to_owned(),
             is_read: true,
         };
-        let settings = settings.iter().map(setting).collect();
-        judge_pe(&RULE, |pe, policy| {
-            let manifests = vec![manifest(1, settings)];
-            pe.resources = Some(Resources { manifests, ..Resources::default() });
-            policy.manifest.insert("requestedExecutionLevel".to_owned(), "asInvoker".to_owned());
-        })
+        judge_manifests(0, vec![manifest(1, settings.iter().map(setting).collect())])
     }
 
     fn levels(values: &[&str]) -> Vec<ManifestSetting> {
@@ -100,12 +104,8 @@ mod tests {
     #[test]
     fn a_program_goes_by_number_1_and_a_library_by_2_or_3() {
         let judged = |characteristics: u16, manifests: &[(u32, &str)]| {
-            judge_pe(&RULE, |pe, policy| {
-                pe.characteristics |= characteristics;
-                let manifests = manifests.iter().map(|(number, level)| manifest(*number, levels(&[level])));
-                pe.resources = Some(Resources { manifests: manifests.collect(), ..Resources::default() });
-                policy.manifest.insert("requestedExecutionLevel".to_owned(), "asInvoker".to_owned());
-            })
+            let manifests = manifests.iter().map(|(number, level)| manifest(*number, levels(&[level])));
+            judge_manifests(characteristics, manifests.collect())
         };
         const AS_INVOKER: &str = "requestedExecutionLevel asInvoker";
         let program = |manifests: &[(u32, &str)]| judged(0, manifests);
@@ -126,11 +126,7 @@ mod tests {
     #[test]
     fn all_that_a_system_may_read_must_say_it() {
         let judged = |manifests: &[&[&str]]| {
-            judge_pe(&RULE, |pe, policy| {
-                let manifests = manifests.iter().map(|values| manifest(1, levels(values))).collect();
-                pe.resources = Some(Resources { manifests, ..Resources::default() });
-                policy.manifest.insert("requestedExecutionLevel".to_owned(), "asInvoker".to_owned());
-            })
+            judge_manifests(0, manifests.iter().map(|values| manifest(1, levels(values))).collect())
         };
         assert_ends(&judged(&[&["asInvoker"], &["AsInvoker"]]), Outcome::Pass, "asInvoker");
         assert_ends(
